@@ -31,11 +31,11 @@ class _Conv(nn.Module):
         padding_mode: str = "zeros",
     ) -> None:
         torch_arguments = (stride, padding, dilation, groups, bias, padding_mode)
-        super().__init__(in_channels, out_channels, kernel_size, *torch_arguments)  # type: ignore[call-arg] # the sibling base is torch's convolution
+        super().__init__(in_channels, out_channels, kernel_size, *torch_arguments)
         if init not in ("uniform", "normal_fan_out"):
             message = f"init (={init!r}) must be 'uniform' or 'normal_fan_out'"
             raise ValueError(message)
-        weight: nn.Parameter = self.weight
+        weight = self.get_parameter("weight")
         if init == "normal_fan_out":
             nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
         is_spatial = weight[0, 0].numel() > 1

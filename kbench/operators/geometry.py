@@ -148,16 +148,18 @@ class AsymmetricPad(nn.Module):
 
 
 def _check_positive(name: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if not _is_size(value, 1):
         message = f"{name} (={value!r}) must be an integer >= 1"
         raise ValueError(message)
 
 
+def _is_size(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
 def _sizes(name: str, value: Size, dims: int, least: int = 1) -> tuple[int, ...]:
     sizes = (value,) * dims if isinstance(value, int) else tuple(value)
-    if len(sizes) != dims or any(
-        isinstance(s, bool) or not isinstance(s, int) or s < least for s in sizes
-    ):
+    if len(sizes) != dims or not all(_is_size(size, least) for size in sizes):
         message = f"{name} (={value!r}) must be an integer >= {least}, or {dims} of them"
         raise ValueError(message)
     return sizes

@@ -1,0 +1,134 @@
+"""Cell: one point of a suite's grid x seed, with everything that defines its result."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from kbench.errors import RecordError
+from kbench.recipe import Augmentation, Recipe
+
+Scalar = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A registered name with its options.
+
+    Attributes:
+        name: Name in the registry.
+        options: Options that differ from the factory's defaults, and only these.
+        label: What tables call it; changes no result.
+    """
+
+    name: str
+    options: Mapping[str, Scalar] = field(default_factory=dict)
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.label:
+            parts = [f"{key}={value}" for key, value in sorted(self.options.items())]
+            object.__setattr__(self, "label", "-".join([self.name, *parts]))
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """Return name and options, without the label."""
+        return {"name": self.name, "options": dict(sorted(self.options.items()))}
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How many images of each split are used, the first ones; None for all."""
+
+    train: int | None = None
+    test: int | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Complete description of one training run; the only thing that crosses a process border.
+
+    Attributes:
+        suite: Name of the suite.
+        scale: `full`, `small` or `smoke`.
+        task: What is learned and how it is measured.
+        dataset: Where images come from.
+        architecture: Network family and depth.
+        operator: Convolution put into the network.
+        recipe: How it is trained.
+        seed: Seed of initialisation, order and augmentation.
+        limit: Images used of each split.
+        evaluate: Evaluations of the trained network.
+        imports: Modules that register names of the user's own.
+    """
+
+    suite: str
+    scale: str
+    task: str
+    dataset: Choice
+    architecture: Choice
+    operator: Choice
+    recipe: Recipe
+    seed: int
+    limit: Limit = Limit()
+    evaluate: tuple[Choice, ...] = (Choice("test"),)
+    imports: tuple[str, ...] = ()
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """Return what defines the result: the input of the id's hash."""
+        return {
+            "task": self.task,
+            "scale": self.scale,
+            "dataset": self.dataset.definition,
+            "architecture": self.architecture.definition,
+            "operator": self.operator.definition,
+            "recipe": self.recipe.changed(),
+            "limit": asdict(self.limit),
+            "seed": self.seed,
+        }
+
+    @property
+    def id(self) -> str:
+        """Return the readable slug and the first 8 hex digits of the definition's SHA-256."""
+        canonical = json.dumps(self.definition, sort_keys=True, separators=(",", ":"))
+        digest = hashlib.sha256(canonical.encode()).hexdigest()[:8]
+        names = (self.dataset.name, self.architecture.name, self.operator.name)
+        return "-".join([*names, f"s{self.seed}", digest])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Cell":
+        """Return the cell that `to_json` wrote.
+
+        Raises:
+            RecordError: If keys are missing or unknown, as in a file of another version.
+        """
+        known = {f.name for f in fields(cls)}
+        if set(value) != known:
+            difference = sorted(known.symmetric_difference(value))
+            message = f"cell has other keys than this version of kbench writes: {difference}"
+            raise RecordError(message)
+        recipe = dict(value["recipe"])
+        try:
+            recipe["milestones"] = tuple(recipe["milestones"])
+            recipe["augmentation"] = Augmentation(**recipe["augmentation"])
+            parts = {key: Choice(**value[key]) for key in ("dataset", "architecture", "operator")}
+            return cls(
+                suite=value["suite"],
+                scale=value["scale"],
+                task=value["task"],
+                recipe=Recipe(**recipe),
+                seed=value["seed"],
+                limit=Limit(**value["limit"]),
+                evaluate=tuple(Choice(**item) for item in value["evaluate"]),
+                imports=tuple(value["imports"]),
+                **parts,
+            )
+        except (KeyError, TypeError) as error:
+            message = f"cell is not what this version of kbench writes: {error}"
+            raise RecordError(message) from error
