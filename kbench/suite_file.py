@@ -20,8 +20,8 @@ CLOCK = re.compile(r"^(\d+):(\d\d):(\d\d)$")
 
 
 def as_list(value: object) -> object:
-    """Return a list as it is and anything else as a list of one."""
-    return value if isinstance(value, list) else [value]
+    """Return a list (a tuple, for a default) as it is and anything else as a list of one."""
+    return value if isinstance(value, list | tuple) else [value]
 
 
 def as_number(value: object) -> object:
