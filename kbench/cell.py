@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 from kbench.errors import RecordError
@@ -31,7 +32,7 @@ class Choice:
             parts = [f"{key}={value}" for key, value in sorted(self.options.items())]
             object.__setattr__(self, "label", "-".join([self.name, *parts]))
 
-    @property
+    @cached_property
     def definition(self) -> dict[str, Any]:
         """Return name and options, without the label."""
         return {"name": self.name, "options": dict(sorted(self.options.items()))}
@@ -58,6 +59,7 @@ class Cell:
         operator: Convolution put into the network.
         recipe: How it is trained.
         seed: Seed of initialisation, order and augmentation.
+        recipe_label: What tables call the recipe; changes no result.
         limit: Images used of each split.
         evaluate: Evaluations of the trained network.
         imports: Modules that register names of the user's own.
@@ -71,6 +73,7 @@ class Cell:
     operator: Choice
     recipe: Recipe
     seed: int
+    recipe_label: str = ""
     limit: Limit = Limit()
     evaluate: tuple[Choice, ...] = (Choice("test"),)
     imports: tuple[str, ...] = ()
@@ -84,12 +87,12 @@ class Cell:
             "dataset": self.dataset.definition,
             "architecture": self.architecture.definition,
             "operator": self.operator.definition,
-            "recipe": self.recipe.changed(),
+            "recipe": self.recipe.changed,
             "limit": asdict(self.limit),
             "seed": self.seed,
         }
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Return the readable slug and the first 8 hex digits of the definition's SHA-256."""
         canonical = json.dumps(self.definition, sort_keys=True, separators=(",", ":"))
@@ -124,6 +127,7 @@ class Cell:
                 task=value["task"],
                 recipe=Recipe(**recipe),
                 seed=value["seed"],
+                recipe_label=value["recipe_label"],
                 limit=Limit(**value["limit"]),
                 evaluate=tuple(Choice(**item) for item in value["evaluate"]),
                 imports=tuple(value["imports"]),

@@ -6,6 +6,7 @@
       UnsupportedError (ValueError)   an operator or network that cannot exist with these arguments
       DatasetError                    data or ffcv missing, wrong checksum
       CheckpointError                 checkpoint unreadable or of another cell
+      InterruptedCellError            a cell that was asked to stop, checkpoint saved
       ExecutorError                   a cell or a job that could not be started
       RecordError                     result file unreadable or of another schema version
 
@@ -48,6 +49,10 @@ class CheckpointError(KBenchError):
     """A checkpoint is unreadable or belongs to another cell."""
 
 
+class InterruptedCellError(KBenchError):
+    """A cell was asked to stop; its checkpoint is saved and the next run goes on from there."""
+
+
 class ExecutorError(KBenchError):
     """A cell or a job could not be started."""
 
@@ -60,3 +65,9 @@ def guess(name: str, known: Iterable[str]) -> str:
     """Return ` (did you mean 'x'?)` for the nearest known name, or nothing."""
     nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f" (did you mean {nearest[0]!r}?)" if nearest else ""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return the message for a name that is not among the known ones."""
+    known = sorted(known)
+    return f"unknown {kind} {name!r}{guess(name, known)}; known: {', '.join(known)}"

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from kbench.errors import UnknownNameError
-from kbench.registry import unknown_name
+from kbench.errors import UnknownNameError, unknown
 
 Direction = Literal["max", "min", "none"]
 
@@ -60,5 +59,5 @@ def find_metric(name: str) -> Metric:
         UnknownNameError: Names the nearest and all known ones.
     """
     if name not in METRICS:
-        raise UnknownNameError(unknown_name("metric", name, METRICS))
+        raise UnknownNameError(unknown("metric", name, METRICS))
     return METRICS[name]

@@ -5,6 +5,7 @@ reads the fields. Nothing else holds a default of training.
 """
 
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -107,6 +108,25 @@ class Recipe:
     eval_every_epochs: Count = 1
     chance_after_epochs: Count | None = None
 
+    def __post_init__(self) -> None:
+        if self.warmup_epochs >= self.epochs:
+            message = (
+                f"warmup_epochs (={self.warmup_epochs}) must be less than epochs (={self.epochs})"
+            )
+            raise ValueError(message)
+        if self.nesterov and not (self.optimizer == "sgd" and self.momentum > 0):
+            message = "nesterov needs optimizer sgd with momentum > 0"
+            raise ValueError(message)
+        if list(self.milestones) != sorted(set(self.milestones)):
+            message = f"milestones (={list(self.milestones)}) must rise"
+            raise ValueError(message)
+        if (self.schedule == "step") != bool(self.milestones):
+            message = (
+                f"milestones (={list(self.milestones)}) go with schedule step, and only with it"
+            )
+            raise ValueError(message)
+
+    @cached_property
     def changed(self) -> dict[str, Any]:
         """Return the fields that differ from their defaults; what defines a result."""
         values = asdict(self)

@@ -7,6 +7,7 @@
 - `metrics`: name -> value, unit, direction
 - `environment`: versions, commit and dirty flag, hardware, dataset checksums, command, threads
 - `versions`: of the operator and of the training code; a change makes the record stale
+- `weights_sha256`: of the final weights, which lie in `weights.pt`; empty if not ok
 - `log_tail`: the last lines of the log of a cell that is not ok
 - `started`, `finished`: seconds since the epoch
 
@@ -23,9 +24,19 @@ from typing import Any, Literal
 from kbench.cell import Cell
 from kbench.errors import RecordError
 from kbench.files import write_json
+from kbench.metrics import find_metric
 
 SCHEMA_VERSION = 1
 TRAINING_VERSION = 1
+PLAIN_KEYS = (
+    "status",
+    "reason",
+    "environment",
+    "versions",
+    "weights_sha256",
+    "started",
+    "finished",
+)
 Status = Literal["ok", "failed", "diverged", "oom", "timeout"]
 
 
@@ -48,6 +59,7 @@ class Record:
     metrics: Mapping[str, Measurement] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, int] = field(default_factory=dict)
+    weights_sha256: str = ""
     log_tail: tuple[str, ...] = ()
     started: float = 0.0
     finished: float = 0.0
@@ -55,6 +67,20 @@ class Record:
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {"schema_version": SCHEMA_VERSION, "id": self.cell.id, **asdict(self)}
+
+
+def record_path(results: Path, cell: Cell) -> Path:
+    """Return where a cell's record lies in a results folder."""
+    return results / cell.suite / cell.scale / cell.id / "record.json"
+
+
+def measure(metrics: Mapping[str, float]) -> dict[str, Measurement]:
+    """Return values with the unit and direction of their metrics."""
+    known = {name: find_metric(name) for name in metrics}
+    return {
+        name: Measurement(value, known[name].unit, known[name].direction)
+        for name, value in metrics.items()
+    }
 
 
 def write_record(directory: Path, record: Record) -> None:
@@ -108,6 +134,5 @@ def parse_record(value: Any, path: Path) -> Record:  # noqa: ANN401 - whatever J
     if cell.id != value["id"]:
         message = f"{path}: id {value['id']!r} is not that of its configuration, {cell.id!r}"
         raise RecordError(message)
-    rest = {key: value[key] for key in ("status", "reason", "environment", "versions")}
-    times = {key: value[key] for key in ("started", "finished")}
-    return Record(cell, metrics=metrics, log_tail=tuple(value["log_tail"]), **rest, **times)
+    rest = {key: value[key] for key in PLAIN_KEYS}
+    return Record(cell, metrics=metrics, log_tail=tuple(value["log_tail"]), **rest)

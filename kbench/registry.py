@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from kbench.errors import UnknownNameError, guess
+from kbench.errors import UnknownNameError, guess, unknown
 
 Factory = TypeVar("Factory", bound=Callable[..., Any])
 
@@ -42,7 +42,7 @@ class Registry(Mapping[str, Callable[..., Any]]):
 
     def __getitem__(self, name: str) -> Callable[..., Any]:
         if name not in self._entries:
-            raise UnknownNameError(unknown_name(self.kind, name, self._entries))
+            raise UnknownNameError(unknown(self.kind, name, self._entries))
         return self._entries[name]
 
     def __contains__(self, name: object) -> bool:
@@ -69,12 +69,6 @@ class Registry(Mapping[str, Callable[..., Any]]):
         for option in options:
             if option not in known:
                 raise UnknownNameError(unknown_option(self.kind, name, option, known))
-
-
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
-    """Return the message for a name that is in no registry."""
-    known = sorted(known)
-    return f"unknown {kind} {name!r}{guess(name, known)}; known: {', '.join(known)}"
 
 
 def unknown_option(kind: str, name: str, option: str, known: Iterable[str]) -> str:

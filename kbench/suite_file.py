@@ -5,7 +5,7 @@ This module knows the file alone: no registry, no disk, no torch. Shorthand (a n
 """
 
 import re
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, field_validator
 
@@ -256,3 +256,19 @@ class SuiteFile(Model):
             message = f"a seed is given twice: {list(value)}"
             raise ValueError(message)
         return value
+
+
+def known_keys(loc: tuple[str | int, ...]) -> list[str]:
+    """Return the keys that a mapping at a location of a suite file may have."""
+    model: type[Model] = SuiteFile
+    for part in loc:
+        if part in model.model_fields:
+            model = _model_within(model.model_fields[str(part)].annotation) or model
+    return list(model.model_fields)
+
+
+def _model_within(annotation: Any) -> type[Model] | None:  # noqa: ANN401 - any annotation
+    if isinstance(annotation, type) and issubclass(annotation, Model):
+        return annotation
+    found = (_model_within(argument) for argument in get_args(annotation))
+    return next((model for model in found if model is not None), None)

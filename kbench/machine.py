@@ -1,0 +1,46 @@
+"""Where cells run: cores, GPUs, data. Free of torch."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and how a cell runs; changes no result.
+
+    Attributes:
+        data_root: Folder of the datasets.
+        device: Torch device.
+        threads: Threads of a torch operation.
+        checkpoint_interval_s: Seconds between checkpoints.
+        environment: What the record says of versions and hardware.
+    """
+
+    data_root: Path
+    device: str = "cpu"
+    threads: int = 1
+    checkpoint_interval_s: float = 30.0
+    environment: Mapping[str, Any] = field(default_factory=dict)
+
+
+def count_cores() -> int:
+    """Return how many processor cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def find_gpus() -> tuple[str, ...]:
+    """Return the GPUs that this process may use, as `CUDA_VISIBLE_DEVICES` names them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return tuple(name.strip() for name in visible.split(",") if name.strip())
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return ()
+    query = [program, "--query-gpu=index", "--format=csv,noheader"]
+    result = subprocess.run(query, capture_output=True, text=True, check=False)  # noqa: S603 - fixed
+    return tuple(result.stdout.split()) if result.returncode == 0 else ()

@@ -1,0 +1,64 @@
+"""The network of a cell: built, folded, measured."""
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from kbench.architectures import build_architecture
+from kbench.cell import Cell
+from kbench.datasets import build_dataset
+from kbench.errors import UnsupportedError
+from kbench.registry import OPERATORS
+
+
+def build_network(cell: Cell) -> nn.Module:
+    """Return the cell's network on the current default device, initialised from the global seed."""
+    dataset = build_dataset(cell.dataset.name, None, **cell.dataset.options)
+    return build_architecture(
+        cell.architecture.name,
+        operator=cell.operator.name,
+        operator_options=dict(cell.operator.options),
+        num_classes=dataset.num_classes,
+        in_channels=dataset.input_shape[0],
+        **cell.architecture.options,
+    )
+
+
+def operator_version(cell: Cell) -> int:
+    """Return the version of the numbers of a cell's operator."""
+    return int(getattr(OPERATORS[cell.operator.name], "version", 1))
+
+
+def measure_network(cell: Cell) -> dict[str, int]:
+    """Return the fields of `kbench.cost.Cost` without memory or data for the network.
+
+    Raises:
+        UnsupportedError: If the operator or the network cannot exist with these arguments.
+    """
+    dataset = build_dataset(cell.dataset.name, None, **cell.dataset.options)
+    with torch.device("meta"):
+        model = build_network(cell)
+        parameters = list(model.parameters())
+        fold_operators(model.eval())
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            model(torch.empty(1, *dataset.input_shape))
+    return {
+        "num_params": sum(p.numel() for p in parameters),
+        "num_learnable_params": sum(p.numel() for p in parameters if p.requires_grad),
+        "macs": counter.get_total_flops() // 2,
+        "train_images": dataset.split_sizes["train"],
+    }
+
+
+def fold_operators(model: nn.Module) -> nn.Module:
+    """Replace every operator that is a plain convolution at inference by that convolution."""
+    for name, child in model.named_children():
+        fold = getattr(child, "fold", None)
+        if fold is not None:
+            try:
+                setattr(model, name, fold())
+            except UnsupportedError:
+                continue
+        else:
+            fold_operators(child)
+    return model

@@ -1,0 +1,153 @@
+"""What a run would do: every cell with its state, its cost and how long it will take."""
+
+import importlib.util
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from kbench.cell import Cell
+from kbench.cost import Cost, find_cost
+from kbench.errors import SuiteError, UnsupportedError
+from kbench.expansion import Suite
+from kbench.state import State, find_states
+
+BYTES_PER_PARAMETER = 4
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell, what became of it, and what it costs.
+
+    Attributes:
+        cell: The cell.
+        state: What became of it.
+        cost: Size and work of its network; None if torch is not installed or it cannot exist.
+        estimate_s: How long it will take, from finished neighbours; None without any.
+    """
+
+    cell: Cell
+    state: State
+    cost: Cost | None
+    estimate_s: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        cell = self.cell
+        return {
+            "id": cell.id,
+            "suite": cell.suite,
+            "scale": cell.scale,
+            "dataset": cell.dataset.label,
+            "architecture": cell.architecture.label,
+            "operator": cell.operator.label,
+            "recipe": cell.recipe_label,
+            "seed": cell.seed,
+            "state": self.state.kind,
+            "reason": self.state.reason,
+            **(asdict(self.cost) if self.cost else {}),
+            "disk_mib": self.disk_mib,
+            "estimate_s": self.estimate_s,
+        }
+
+    @property
+    def disk_mib(self) -> float | None:
+        """Return what the final weights take."""
+        return None if self.cost is None else self.cost.num_params * BYTES_PER_PARAMETER / 2**20
+
+
+def make_plan(suite: Suite, cells: Sequence[Cell], results: Path) -> list[PlannedCell]:
+    """Return the plan of a suite's cells, in their order.
+
+    Raises:
+        SuiteError: If an operator or a network does not take the arguments that a cell gives it.
+    """
+    states = find_states(results, cells)
+    costs = find_costs(suite, cells)
+    estimates = estimate_times(cells, states, costs)
+    planned = []
+    for cell, state, estimate_s in zip(cells, states, estimates, strict=True):
+        cost = costs[_network(cell)]
+        if isinstance(cost, str):
+            planned.append(PlannedCell(cell, State("invalid", cost), None, None))
+        else:
+            planned.append(PlannedCell(cell, state, cost, estimate_s))
+    return planned
+
+
+def find_costs(suite: Suite, cells: Iterable[Cell]) -> dict[Hashable, Cost | str | None]:
+    """Return the cost of every distinct network, or why it cannot exist.
+
+    Raises:
+        SuiteError: If an operator or a network does not take the arguments that a cell gives it.
+    """
+    has_torch = importlib.util.find_spec("torch") is not None
+    costs: dict[Hashable, Cost | str | None] = {}
+    findings = []
+    for cell in cells:
+        key = _network(cell)
+        if key in costs:
+            continue
+        costs[key] = None
+        try:
+            costs[key] = find_cost(cell) if has_torch else None
+        except UnsupportedError as error:
+            costs[key] = str(error)
+        except ValueError as error:
+            line = suite.document.line(("grid",))
+            names = f"{cell.architecture.label} with {cell.operator.label} on {cell.dataset.label}"
+            findings.append(f"{suite.path}:{line}: {names}: {error}")
+    if findings:
+        raise SuiteError(findings)
+    return costs
+
+
+def estimate_times(
+    cells: Sequence[Cell], states: Sequence[State], costs: Mapping[Hashable, Cost | str | None]
+) -> list[float | None]:
+    """Return how long each cell will take.
+
+    The mean time of finished cells that differ in the seed only; without any, the time of all
+    finished cells in proportion to multiply-accumulates x images x epochs.
+    """
+    exact: dict[Hashable, list[float]] = defaultdict(list)
+    pace: list[float] = []
+    for cell, state in zip(cells, states, strict=True):
+        if state.wall_s is not None and state.kind in ("done", "stale"):
+            exact[_but_seed(cell)].append(state.wall_s)
+            work = _work(cell, costs[_network(cell)])
+            pace += [state.wall_s / work] if work else []
+    return [_estimate(cell, exact, pace, costs[_network(cell)]) for cell in cells]
+
+
+def _estimate(
+    cell: Cell,
+    exact: Mapping[Hashable, Sequence[float]],
+    pace: Sequence[float],
+    cost: Cost | str | None,
+) -> float | None:
+    neighbours = exact.get(_but_seed(cell))
+    if neighbours:
+        return fmean(neighbours)
+    work = _work(cell, cost)
+    return fmean(pace) * work if pace and work else None
+
+
+def _work(cell: Cell, cost: Cost | str | None) -> float | None:
+    """Return what a cell's time is taken to be in proportion to, apart from the images."""
+    if not isinstance(cost, Cost):
+        return None
+    images = cell.limit.train or cost.train_images
+    return float(cost.macs * images * cell.recipe.epochs)
+
+
+def _network(cell: Cell) -> tuple[Hashable, ...]:
+    """Return what distinguishes the networks of a plan."""
+    choices = (cell.architecture, cell.operator, cell.dataset)
+    return tuple((choice.name, tuple(sorted(choice.options.items()))) for choice in choices)
+
+
+def _but_seed(cell: Cell) -> Hashable:
+    return (*_network(cell), id(cell.recipe), cell.limit, cell.scale)

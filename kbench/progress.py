@@ -1,0 +1,74 @@
+"""How far a running cell is, as a file that anyone who sees the folder can read."""
+
+import json
+import os
+import socket
+import time
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from kbench.files import replace_text
+
+NAME = "progress.json"
+HISTORY = "history.jsonl"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """State of a running cell.
+
+    Attributes:
+        epoch: Epochs done, with the fraction of the current one.
+        epochs: Epochs of the recipe.
+        loss: Mean training loss of the current epoch; None before its first step.
+        metric: Latest test accuracy, in percent; None before the first evaluation.
+        images_per_s: Training images a second since the last report.
+        eta_s: Seconds until the last epoch ends, at the present speed; None at the start.
+        time: When this was written, in seconds since the epoch.
+        host: Where the cell runs.
+        pid: Process that runs it.
+    """
+
+    epoch: float
+    epochs: int
+    loss: float | None = None
+    metric: float | None = None
+    images_per_s: float = 0.0
+    eta_s: float | None = None
+    time: float = 0.0
+    host: str = ""
+    pid: int = 0
+
+
+def write_progress(directory: Path, progress: Progress) -> None:
+    """Replace the progress of a cell; time, host and process are filled in."""
+    stamp = {"time": time.time(), "host": socket.gethostname(), "pid": os.getpid()}
+    replace_text(directory / NAME, json.dumps(asdict(progress) | stamp))
+
+
+def remove_progress(directory: Path) -> None:
+    """Delete the progress of a cell that no longer runs."""
+    (directory / NAME).unlink(missing_ok=True)
+
+
+def write_history(directory: Path, history: list[dict[str, float]]) -> None:
+    """Replace `history.jsonl`, a line for every epoch that is done."""
+    replace_text(directory / HISTORY, "".join(f"{json.dumps(line)}\n" for line in history))
+
+
+def read_history(directory: Path) -> list[dict[str, float]]:
+    """Return the lines of `history.jsonl`; none if the file is not there."""
+    path = directory / HISTORY
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [json.loads(line) for line in lines]
+
+
+def read_progress(directory: Path) -> Progress | None:
+    """Return the progress of a cell; None if there is none, or none that can be read now."""
+    try:
+        value = json.loads((directory / NAME).read_text())
+    except (OSError, ValueError):
+        return None
+    if not isinstance(value, dict) or set(value) != {f.name for f in fields(Progress)}:
+        return None
+    return Progress(**value)

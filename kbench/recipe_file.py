@@ -1,0 +1,118 @@
+"""Recipe files, and the recipe that results from a file and its overrides."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from kbench.errors import SuiteError, unknown
+from kbench.findings import Findings, Loc, explain
+from kbench.recipe import Augmentation, Recipe
+from kbench.suite_file import RecipeSpec
+from kbench.yaml_file import Document, read_yaml
+
+ADAPTER = TypeAdapter(Recipe)
+
+
+@dataclass(frozen=True)
+class RecipeUse:
+    """A recipe's name or overrides, and where they stand."""
+
+    spec: RecipeSpec
+    document: Document
+    loc: Loc
+
+
+class RecipeReader:
+    """Recipes of the folders `recipes` beside a suite file and above it.
+
+    Args:
+        suite_path: The suite file.
+    """
+
+    def __init__(self, suite_path: Path) -> None:
+        folders = [parent / "recipes" for parent in (suite_path.parent, *suite_path.parent.parents)]
+        self._folders = [folder for folder in folders[:4] if folder.is_dir()]
+        self._documents: dict[str, Document] = {}
+
+    @cached_property
+    def paths(self) -> dict[str, Path]:
+        """Return the recipe files by name; the nearest folder wins."""
+        files = [path for folder in reversed(self._folders) for path in folder.glob("*.yaml")]
+        return {path.stem: path for path in sorted(files, key=lambda path: path.stem)}
+
+    def resolve(self, uses: Sequence[RecipeUse]) -> tuple[str, Recipe]:
+        """Return the label and the recipe of overrides laid over each other, the last on top.
+
+        A use that names a file starts afresh from that file.
+
+        Raises:
+            SuiteError: For unknown names, unknown or missing keys, and values that are not allowed.
+        """
+        merged: dict[str, Any] = {}
+        origin: dict[Loc, tuple[Document, Loc]] = {}
+        label = ""
+        for use in uses:
+            if use.spec.name is not None:
+                document = self._read(use)
+                label, origin = use.spec.name, {}
+                merged = _lay({}, document.value, origin, (document, ()))
+            merged = _lay(merged, use.spec.overrides, origin, (use.document, use.loc))
+        return label, _validate(merged, origin, uses[0])
+
+    def _read(self, use: RecipeUse) -> Document:
+        name = str(use.spec.name)
+        if name not in self._documents:
+            if name not in self.paths:
+                findings = Findings()
+                findings.add(use.document, use.loc, unknown("recipe", name, self.paths))
+                findings.stop()
+            document = read_yaml(self.paths[name])
+            if not isinstance(document.value, dict):
+                message = f"{document.path}:1: a recipe is a mapping of keys to values"
+                raise SuiteError([message])
+            self._documents[name] = document
+        return self._documents[name]
+
+
+def _lay(
+    below: Mapping[str, Any],
+    above: Mapping[str, Any],
+    origin: dict[Loc, tuple[Document, Loc]],
+    source: tuple[Document, Loc],
+) -> dict[str, Any]:
+    """Return `above` over `below`, mappings merged, and note where each key came from."""
+    merged = dict(below)
+    document, loc = source
+    for key, value in above.items():
+        if key == "summary":
+            continue
+        origin[(key,)] = (document, (*loc, key))
+        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+            origin |= {(key, inner): (document, (*loc, key, inner)) for inner in value}
+            merged[key] = {**merged[key], **value}
+        else:
+            merged[key] = value
+    return merged
+
+
+def _validate(
+    merged: Mapping[str, Any], origin: Mapping[Loc, tuple[Document, Loc]], first: RecipeUse
+) -> Recipe:
+    try:
+        return ADAPTER.validate_json(json.dumps(merged))
+    except ValidationError as error:
+        findings = Findings()
+        for loc, text in explain(error, _known_keys).items():
+            document, at = origin.get(loc[:2]) or origin.get(loc[:1]) or (first.document, first.loc)
+            findings.add(document, at, f"recipe: {text}")
+        findings.stop()
+        raise
+
+
+def _known_keys(loc: Loc) -> list[str]:
+    return [f.name for f in fields(Augmentation if loc == ("augmentation",) else Recipe)]

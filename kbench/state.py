@@ -1,0 +1,115 @@
+"""What became of a cell, from files alone."""
+
+import json
+import os
+import socket
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from kbench.catalogue import find_entries
+from kbench.cell import Cell
+from kbench.progress import Progress, read_progress
+from kbench.record import SCHEMA_VERSION, TRAINING_VERSION, record_path
+
+Kind = Literal[
+    "done", "stale", "failed", "unreadable", "running", "lost", "interrupted", "invalid", "todo"
+]
+HEARTBEAT_S = 60.0
+
+
+@dataclass(frozen=True)
+class State:
+    """State of one cell.
+
+    Attributes:
+        kind: `done`; `stale`: done by an older version; `failed`: ended without a result;
+            `unreadable`: a record of another schema; `running`; `lost`: started, but silent for
+            more than a minute; `interrupted`: goes on from its checkpoint; `invalid`: cannot
+            exist; `todo`.
+        reason: Why, where it is not plain.
+        progress: How far a running or lost cell is.
+        wall_s: How long a cell took that has ended.
+    """
+
+    kind: Kind
+    reason: str = ""
+    progress: Progress | None = None
+    wall_s: float | None = None
+
+
+def find_states(results: Path, cells: Sequence[Cell]) -> list[State]:
+    """Return the state of every cell, in their order."""
+    folders: dict[Path, set[str]] = defaultdict(set)
+    for folder in {record_path(results, cell).parent.parent for cell in cells}:
+        if folder.is_dir():
+            folders[folder] = set(os.listdir(folder))  # noqa: PTH208 - names are all it takes
+    now = time.time()
+    states = []
+    for cell in cells:
+        directory = record_path(results, cell).parent
+        is_begun = directory.name in folders[directory.parent]
+        states.append(_state(directory, cell, now) if is_begun else State("todo"))
+    return states
+
+
+def _state(directory: Path, cell: Cell, now: float) -> State:
+    progress = read_progress(directory)
+    if progress is not None:
+        silence = now - progress.time
+        if progress.host == socket.gethostname() and not _is_alive(progress.pid):
+            return State("interrupted", "its process is gone", progress)
+        if silence <= HEARTBEAT_S:
+            return State("running", progress=progress)
+        reason = f"no sign of life from {progress.host} for {silence / 60:.0f} min"
+        return State("lost", reason, progress)
+    try:
+        record = json.loads((directory / "record.json").read_bytes())
+    except FileNotFoundError:
+        has_checkpoint = (directory / "checkpoint.pt").exists()
+        return (
+            State("interrupted", "goes on from its checkpoint") if has_checkpoint else State("todo")
+        )
+    except (OSError, ValueError) as error:
+        return State("unreadable", str(error))
+    return _judge(record, cell)
+
+
+def _judge(record: Any, cell: Cell) -> State:  # noqa: ANN401 - whatever JSON held
+    version = record.get("schema_version") if isinstance(record, dict) else None
+    if version != SCHEMA_VERSION:
+        return State(
+            "unreadable", f"schema version {version!r}; this kbench reads {SCHEMA_VERSION}"
+        )
+    wall_s = record["finished"] - record["started"]
+    if record["status"] != "ok":
+        reason = f"{record['status']}: {record['reason']}"
+        return State("failed", reason, wall_s=wall_s)
+    changes = find_changes(record, cell)
+    return State("stale" if changes else "done", "; ".join(changes), wall_s=wall_s)
+
+
+def _is_alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def find_changes(record: Mapping[str, Any], cell: Cell) -> list[str]:
+    """Return what has changed since a record was made, besides what its id covers."""
+    current = {
+        "training": TRAINING_VERSION,
+        "operator": find_entries("operator")[cell.operator.name].version,
+    }
+    then = record["versions"]
+    changes = [
+        f"{name} version {then.get(name)}, now {version}"
+        for name, version in current.items()
+        if then.get(name) != version
+    ]
+    evaluated = [(item["name"], item["options"]) for item in record["cell"]["evaluate"]]
+    missing = [
+        choice.label for choice in cell.evaluate if (choice.name, choice.options) not in evaluated
+    ]
+    return [*changes, *(f"evaluation {label} added" for label in missing)]

@@ -1,0 +1,1 @@
+"""Tasks: the loss, and what an evaluation of the outputs means."""
