@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from kbench.errors import RecordError
@@ -136,3 +137,24 @@ class Cell:
         except (KeyError, TypeError) as error:
             message = f"cell is not what this version of kbench writes: {error}"
             raise RecordError(message) from error
+
+
+def read_manifest(path: Path) -> list[Cell]:
+    """Return the cells of a JSONL manifest, one a line.
+
+    Raises:
+        RecordError: If the file cannot be read, or a line is not a cell of this version.
+    """
+    try:
+        lines = path.read_text().splitlines()
+    except OSError as error:
+        message = f"{path}: cannot be read: {error.strerror}"
+        raise RecordError(message) from error
+    cells = []
+    for number, line in enumerate(lines, 1):
+        try:
+            cells.append(Cell.from_json(json.loads(line)))
+        except (ValueError, RecordError) as error:
+            message = f"{path}:{number}: {error}"
+            raise RecordError(message) from error
+    return cells

@@ -17,6 +17,7 @@ from kbench.suite_file import Block, ChoiceSpec, ScaleSpec, SuiteFile, known_key
 from kbench.yaml_file import Document, read_yaml
 
 REGISTERED = ("dataset", "architecture", "operator")
+AXES = (*REGISTERED, "recipe")
 
 
 @dataclass(frozen=True)

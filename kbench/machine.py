@@ -28,6 +28,14 @@ class Machine:
     environment: Mapping[str, Any] = field(default_factory=dict)
 
 
+DATA_VARIABLE = "KBENCH_DATA"
+
+
+def data_root() -> Path:
+    """Return the folder that `KBENCH_DATA` names, else `data` in the working directory."""
+    return Path(os.environ.get(DATA_VARIABLE) or "data")
+
+
 def count_cores() -> int:
     """Return how many processor cores this process may use."""
     return len(os.sched_getaffinity(0))

@@ -4,6 +4,7 @@ import importlib.util
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -11,8 +12,9 @@ from typing import Any
 from kbench.cell import Cell
 from kbench.cost import Cost, find_cost
 from kbench.errors import SuiteError, UnsupportedError
-from kbench.expansion import Suite
+from kbench.expansion import AXES, Suite, axis_values
 from kbench.state import State, find_states
+from kbench.suite import load_suite
 
 BYTES_PER_PARAMETER = 4
 
@@ -56,6 +58,43 @@ class PlannedCell:
     def disk_mib(self) -> float | None:
         """Return what the final weights take."""
         return None if self.cost is None else self.cost.num_params * BYTES_PER_PARAMETER / 2**20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The planned cells of one suite at one scale."""
+
+    suite: Suite
+    cells: list[PlannedCell]
+
+
+def plan_suite(path: Path, scale: str, results: Path, only: Sequence[str] = ()) -> Plan:
+    """Load a suite and plan the cells of a scale that match all filters.
+
+    Raises:
+        SuiteError: If the suite is wrong, or a filter is not KEY=GLOB with a known axis.
+    """
+    suite = load_suite(path)
+    cells = [cell for cell in suite.cells(scale) if matches_all(cell, only)]
+    return Plan(suite, make_plan(suite, cells, results))
+
+
+def matches_all(cell: Cell, only: Iterable[str]) -> bool:
+    """Return whether a cell matches every filter of the form KEY=GLOB.
+
+    Raises:
+        SuiteError: If a filter has no `=` or names an unknown axis.
+    """
+    for rule in only:
+        axis, separator, pattern = rule.partition("=")
+        if not separator or axis.partition(".")[0] not in (*AXES, "seed"):
+            message = (
+                f"--only {rule!r}: write KEY=GLOB with KEY one of {', '.join((*AXES, 'seed'))}"
+            )
+            raise SuiteError([message])
+        if not any(fnmatchcase(str(value), pattern) for value in axis_values(cell, axis)):
+            return False
+    return True
 
 
 def make_plan(suite: Suite, cells: Sequence[Cell], results: Path) -> list[PlannedCell]:

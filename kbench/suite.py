@@ -7,13 +7,12 @@ from pathlib import Path
 
 from kbench.catalogue import find_entries
 from kbench.errors import SuiteError, guess, unknown
-from kbench.expansion import REGISTERED, Suite, read_suite
+from kbench.expansion import AXES, REGISTERED, Suite, read_suite
 from kbench.findings import Findings, Loc
 from kbench.metrics import METRICS
 from kbench.registry import unknown_option
 from kbench.suite_file import Block, ChoiceSpec, Filter
 
-AXES = (*REGISTERED, "recipe")
 ENTRY_POINTS = ("kbench.operators", "kbench.architectures", "kbench.datasets")
 
 

@@ -11,8 +11,8 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Literal
@@ -37,14 +37,14 @@ class LocalSettings:
         machine: What every cell is given.
         jobs: Cells at a time.
         gpus: GPUs to share out, one a job; empty on a CPU.
-        time_limit_s: Longest run of a cell; None for no limit.
+        time_limits: Longest run of a cell in seconds, by suite; no key, no limit.
         fail_fast: Start no further cell once one has failed.
     """
 
     machine: Machine
     jobs: int = 1
     gpus: tuple[str, ...] = ()
-    time_limit_s: float | None = None
+    time_limits: Mapping[str, float] = field(default_factory=dict)
     fail_fast: bool = False
 
 
@@ -136,8 +136,9 @@ class LocalExecutor:
 
     def _kill_late(self) -> None:
         """Kill the workers that are over their time or do not stop when asked."""
-        now, limit = time.time(), self.settings.time_limit_s
+        now = time.time()
         for job in self._running:
+            limit = self.settings.time_limits.get(job.cell.suite)
             if limit is not None and now - job.started > limit:
                 job.is_over_time = True
                 job.process.kill()
@@ -163,7 +164,10 @@ class LocalExecutor:
         tail = read_tail(job.directory / LOG)
         status, reason = explain_exit(exit_code, tail, count_oom_kills() - job.oom_kills)
         if job.is_over_time:
-            status, reason = "timeout", f"over the time limit of {self.settings.time_limit_s:g} s"
+            status, reason = (
+                "timeout",
+                f"over the time limit of {self.settings.time_limits[job.cell.suite]:g} s",
+            )
         operator = find_entries("operator")[job.cell.operator.name]
         return Record(
             cell=job.cell,

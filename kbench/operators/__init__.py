@@ -19,6 +19,9 @@ from torch import nn
 
 from kbench.errors import UnsupportedError
 from kbench.operators import conv as conv
+from kbench.operators import gmconv as gmconv
+from kbench.operators import gmconv_controls as gmconv_controls
+from kbench.operators import lc as lc
 from kbench.operators.geometry import Padding, Size
 from kbench.registry import OPERATORS, OPERATORS_1D
 

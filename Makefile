@@ -1,0 +1,44 @@
+# Every target does its own set-up; `make` alone lists them.
+PYTHON ?= python3
+WORKERS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+DEMO := build/demo
+STYLE := ../shared/tools/measure_style.py
+# What the machine has no GPU or no ffcv for.
+LEFT_OUT = $(shell $(BIN)/python -c 'import importlib.util as util, torch; print(" and ".join(\
+    ["not gpu"] * (not torch.cuda.is_available()) + ["not ffcv"] * (not util.find_spec("ffcv"))))')
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint image clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' Makefile
+
+setup: $(INSTALLED) ## make .venv and install kbench into it, as constraints.txt says
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@bash scripts/setup.sh $(PYTHON) $(VENV)
+	@touch $@
+
+demo: setup ## train the smoke suite and print its table (results in build/demo)
+	$(BIN)/kbench run suites/smoke.yaml --results $(DEMO)
+	$(BIN)/kbench report suites/smoke.yaml --results $(DEMO)
+
+# The slow ones too; what needs real data skips unless KBENCH_DATA names it.
+test: setup ## run all tests that this machine can
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "$(LEFT_OUT)" -n $(WORKERS) --dist worksteal
+
+lint: setup ## check style, types and the style budget
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	@if [ -f $(STYLE) ]; then $(BIN)/python $(STYLE) --check kbench; fi
+
+image: ## build the container image and run the smoke suite in it (root, Debian or Ubuntu)
+	bash scripts/build_image.sh
+
+clean: ## remove what was built and cached, but not .venv
+	rm -rf build dist *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find kbench tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,92 @@
+"""Cells, results and durations as lines of text."""
+
+from collections.abc import Iterable, Sequence
+
+from tabulate import tabulate
+
+from kbench.plan import PlannedCell
+from kbench.progress import Progress
+from kbench.record import Record
+
+
+def format_result(record: Record | None) -> str:
+    """Return a line about a finished cell."""
+    if record is None:
+        return ""
+    top1 = record.metrics.get("top1")
+    value = f"top1 {top1.value:.2f}" if top1 else record.reason
+    seconds = record.finished - record.started
+    return f"{record.status:9} {record.cell.id}: {value}, {format_seconds(seconds)}"
+
+
+def format_progress(progress: Progress) -> str:
+    """Return how far a cell is, in one line."""
+    parts = [f"epoch {progress.epoch:.1f}/{progress.epochs}"]
+    if progress.loss is not None:
+        parts.append(f"loss {progress.loss:.3f}")
+    if progress.metric is not None:
+        parts.append(f"top1 {progress.metric:.2f}")
+    if progress.images_per_s:
+        parts.append(f"{progress.images_per_s:,.0f} images/s")
+    if progress.eta_s is not None:
+        parts.append(f"{format_seconds(progress.eta_s)} left")
+    return ", ".join(parts)
+
+
+def format_seconds(seconds: float | None) -> str:
+    """Return a duration as people write it; a question mark for None."""
+    if seconds is None:
+        return "?"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def format_count(value: float | None) -> str:
+    """Return a count with a unit prefix; a question mark for None."""
+    if value is None:
+        return "?"
+    for size, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:.2f} {prefix}"
+    return f"{value:.0f}"
+
+
+def format_plan(planned: Sequence[PlannedCell]) -> str:
+    """Return a line for every cell, and sums."""
+    rows = [
+        (
+            item.state.kind,
+            item.cell.id,
+            format_count(item.cost.num_params if item.cost else None),
+            format_count(item.cost.macs if item.cost else None),
+            format_seconds(item.estimate_s),
+            item.state.reason,
+        )
+        for item in planned
+    ]
+    headers = ("state", "cell", "params", "MACs", "time", "reason")
+    return "\n".join([format_table(headers, rows), "", summarise_plan(planned)])
+
+
+def summarise_plan(planned: Iterable[PlannedCell]) -> str:
+    """Return how many cells are in which state, and what is left to do."""
+    planned = list(planned)
+    kinds = [item.state.kind for item in planned]
+    counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+    left = [item for item in planned if item.state.kind not in ("done", "invalid")]
+    times = [item.estimate_s for item in left if item.estimate_s is not None]
+    unknown = len(left) - len(times)
+    hours = f"{sum(times) / 3600:.2f} h on one device" if times else "time not known yet"
+    more = f" and {unknown} cells of unknown time" if times and unknown else ""
+    disk = sum(item.disk_mib or 0 for item in left)
+    return (
+        f"{len(planned)} cells: {counts or 'none'}; to do: {hours}{more}, {disk:.0f} MiB of weights"
+    )
+
+
+def format_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return aligned columns."""
+    return tabulate(rows, headers, tablefmt="simple", disable_numparse=True)

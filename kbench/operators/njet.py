@@ -1,0 +1,390 @@
+"""N-Jet: filters as learned mixtures of Gaussian derivatives, with a learned sigma per layer.
+
+Pintea et al., Resolution learning in deep convolutional networks using scale-space theory, 2021.
+
+Shapes: B batch, I input channels, O output channels, G groups, F basis functions, K kernel sides,
+S spatial sides, H and W input height and width, H' and W' output height and width.
+"""
+
+import math
+from typing import ClassVar, Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+from kbench.operators.gaussian_derivatives import (
+    GaussNorm,
+    SizeRule,
+    Window,
+    basis_energy,
+    derivative_orders,
+    gaussian_rows,
+)
+from kbench.operators.geometry import Geometry, Padding, Size
+from kbench.operators.host_copy import HostCopies, stamp_of
+from kbench.operators.njet_forms import basis_then_mix, mixed_filter, row_mix_col
+from kbench.operators.njet_options import (
+    AlphaPenalty,
+    Decays,
+    Placement,
+    SafePosition,
+    SafeRule,
+    SafeSubsample,
+    SafeSubsampling,
+    check_choice,
+    check_flag,
+    check_number,
+    same_axes,
+)
+from kbench.registry import OPERATORS, OPERATORS_1D
+
+AlphaInit = Literal["unit", "dcn", "fan_in"]
+Execution = Literal["auto", "dense", "row_mix_col", "basis", "masked"]
+
+LEAST_SCALE = -4.0  # sigma 0.0625
+LARGEST_SCALE = 64.0  # bounds the host's arithmetic only
+
+
+class _NJet(nn.Module):
+    """N-Jet layer of `dims` axes."""
+
+    version: ClassVar[int] = 1
+    dims: ClassVar[int]
+    row_mix_col_least_taps: ClassVar[int] = 11
+    row_mix_col_least_channels: ClassVar[int] = 64
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size = 3,
+        stride: Size = 1,
+        padding: Padding = "same",
+        dilation: Size = 1,
+        groups: int = 1,
+        bias: bool = False,
+        *,
+        order: int = 3,
+        extent: float = 2.0,
+        sigma_init: float = 1.0,
+        learn_sigma: bool = True,
+        size_rule: SizeRule = "code",
+        gauss_norm: GaussNorm = "sum",
+        alpha_init: AlphaInit = "unit",
+        sigma_scale: float = 1.0,
+        safe_subsample: float | None = None,
+        safe_rule: SafeRule = "paper",
+        safe_position: SafePosition = "after",
+        max_radius: int | None = 64,
+        execution: Execution = "auto",
+        padding_mode: str = "zeros",
+        sigma_lr_scale: float = 1.0,
+        sigma_weight_decay: float = 0.0,
+        alpha_weight_decay: float | None = None,
+        alpha_penalty: AlphaPenalty = "decay",
+    ) -> None:
+        super().__init__()
+        pads = 0 if isinstance(padding, str) else padding
+        arguments = (in_channels, out_channels, kernel_size, stride, pads, dilation, groups)
+        self.geometry = Geometry.of(*arguments, dims=self.dims, padding_mode=padding_mode)
+        self.placement = Placement(self.geometry, same_axes(padding, self.geometry))
+        self.order, self.sigma_init, self.sigma_scale = order, sigma_init, sigma_scale
+        self.gauss_norm, self.alpha_init, self.execution = gauss_norm, alpha_init, execution
+        self._check(extent, learn_sigma, size_rule, max_radius)
+        self.window = Window(size_rule, extent, max_radius, self.geometry.kernel_size)
+        self.subsampling = SafeSubsampling(safe_subsample, safe_rule, safe_position)
+        decays = (alpha_penalty, alpha_weight_decay, sigma_lr_scale, sigma_weight_decay)
+        self.decays = Decays(*decays)
+        functions = len(derivative_orders(order, self.dims))
+        self.alpha = nn.Parameter(torch.empty(functions, in_channels // groups, out_channels))
+        self.scale = nn.Parameter(torch.empty(1), requires_grad=learn_sigma)
+        self.bias = nn.Parameter(torch.empty(out_channels)) if bias else None
+        self._copies = HostCopies()
+        self._slot = self._copies.add(self.scale)
+        self._cache: tuple[tuple[object, ...], Tensor] | None = None
+        self.reset_parameters()
+
+    def _check(
+        self, extent: float, learn_sigma: bool, size_rule: SizeRule, max_radius: int | None
+    ) -> None:
+        check_number("order", self.order, 0, 10, integer=True)
+        check_number("extent", extent, 0, exclusive=True)
+        check_number("sigma_init", self.sigma_init, 2.0**LEAST_SCALE, 32)
+        check_number("sigma_scale", self.sigma_scale, 0, exclusive=True)
+        if max_radius is not None:
+            check_number("max_radius", max_radius, 1, integer=True)
+        check_flag("learn_sigma", learn_sigma)
+        check_choice("size_rule", size_rule, SizeRule)
+        check_choice("gauss_norm", self.gauss_norm, GaussNorm)
+        check_choice("alpha_init", self.alpha_init, AlphaInit)
+        check_choice("execution", self.execution, Execution)
+        if self.execution == "masked" and max_radius is None and size_rule != "fixed":
+            message = "max_radius (=None) must be an integer >= 1 with execution 'masked'"
+            raise ValueError(message)
+
+    @classmethod
+    def after_init(cls, modules: list[Self]) -> None:
+        """Let the layers of a network read their sigmas together."""
+        copies = HostCopies()
+        for module in modules:
+            module._copies, module._slot = copies, copies.add(module.scale)  # noqa: SLF001 - own class
+
+    def reset_parameters(self) -> None:
+        """Draw alpha, then the bias, and set sigma to `sigma_init`."""
+        channels = self.alpha.shape[1]
+        radii = self.window.radii(self.sigma_init)
+        deviation = {"unit": 1.0, "dcn": 0.1}.get(self.alpha_init)
+        if deviation is None:
+            energy = basis_energy(self.sigma_init, self.order, radii, self.gauss_norm)
+            deviation = math.sqrt(2 / (channels * energy))
+        nn.init.normal_(self.alpha, std=deviation)
+        nn.init.constant_(self.scale, math.log2(self.sigma_init))
+        if self.bias is not None:
+            bound = 1 / math.sqrt(channels * math.prod(2 * radius + 1 for radius in radii))
+            nn.init.uniform_(self.bias, -bound, bound)
+
+    @property
+    def sigma(self) -> Tensor:
+        """Sigma in taps, with `sigma_scale`, of shape (1,); differentiable."""
+        dtype = torch.promote_types(self.scale.dtype, torch.float32)
+        scale = self.scale.to(dtype)
+        # The bound moves the value, never the gradient: as if the optimiser had projected.
+        bounded = scale + (scale.clamp(min=LEAST_SCALE) - scale).detach()
+        return torch.exp2(bounded) * self.sigma_scale
+
+    @property
+    def kernel_size(self) -> tuple[int, ...]:
+        """Sides of the window for the present sigma."""
+        return tuple(2 * radius + 1 for radius in self._radii())
+
+    @property
+    def bounds_hit(self) -> tuple[str, ...]:
+        """Names of the bounds that act on the present sigma."""
+        hits = {
+            "sigma_floor": self.scale.item() <= LEAST_SCALE,
+            "max_radius": self.window.is_capped(self._host_sigma() * self.sigma_scale),
+        }
+        return tuple(name for name, is_hit in hits.items() if is_hit)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, I, *S) to (B, O, *S')."""
+        if self.subsampling.ratio is None:
+            return self._convolve(x)
+        factor = self.subsampling.factor(self._host_sigma())
+        if self.subsampling.position == "before":
+            return self._convolve(SafeSubsample(factor, self.dims)(x))
+        return SafeSubsample(factor, self.dims)(self._convolve(x))
+
+    def effective_kernel(self, size: Size | None = None) -> Tensor:
+        """Return the filter (O, I/G, *K); without taps that only meet padding, if `size` is given.
+
+        Args:
+            size: Input side, or one side per axis.
+        """
+        full = self._radii()
+        sides = (size,) * self.dims if isinstance(size, int) else size
+        return self._build(full, full if sides is None else self.placement.crop(full, sides))
+
+    def fold(self) -> nn.Module:
+        """Return a plain convolution with the present filter, and the subsampling if any."""
+        radii = self._radii()
+        plain = self.placement.geometry_at(radii).plain(
+            self._build(radii, radii).detach(), self.bias
+        )
+        if self.subsampling.ratio is None:
+            return plain
+        subsample = SafeSubsample(self.subsampling.factor(self._host_sigma()), self.dims)
+        is_first = self.subsampling.position == "before"
+        return nn.Sequential(subsample, plain) if is_first else nn.Sequential(plain, subsample)
+
+    def regularisation(self) -> Tensor:
+        """Return w (sigma + |alpha|), w the `alpha_weight_decay`, for `frobenius`, else zero."""
+        if self.decays.alpha_penalty != "frobenius" or self.decays.alpha_weight_decay is None:
+            return self.alpha.new_zeros(())
+        norm = torch.linalg.vector_norm(self.alpha)
+        return self.decays.alpha_weight_decay * (torch.exp2(self.scale).sum() + norm)
+
+    def parameter_groups(self) -> dict[str, tuple[list[nn.Parameter], float, float | None]]:
+        """Return alpha and scale with their factor of the learning rate and weight decay."""
+        decays = self.decays
+        return {
+            "njet_alpha": ([self.alpha], 1.0, decays.alpha_group),
+            "njet_scale": ([self.scale], decays.sigma_lr_scale, decays.sigma_weight_decay),
+        }
+
+    def extra_repr(self) -> str:
+        """Return the arguments that matter in a printed network."""
+        geometry = self.geometry
+        return (
+            f"{geometry.in_channels}, {geometry.out_channels}, order={self.order}, "
+            f"stride={geometry.stride}, groups={geometry.groups}, sigma_init={self.sigma_init}, "
+            f"learn_sigma={self.scale.requires_grad}"
+        )
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_cache": None}
+
+    def _host_sigma(self) -> float:
+        """Return sigma without `sigma_scale`, after projecting a trained one onto its range."""
+        if self.scale.is_meta:
+            return self.sigma_init
+        scale = self._copies.read(self._slot, self.scale)
+        if scale < LEAST_SCALE and self.training and self.scale.requires_grad:
+            with torch.no_grad():
+                self.scale.clamp_(min=LEAST_SCALE)
+        return float(2.0 ** min(max(scale, LEAST_SCALE), LARGEST_SCALE))
+
+    def _radii(self) -> tuple[int, ...]:
+        if self.window.rule == "fixed":
+            return self.window.radii(self.sigma_init)
+        return self.window.radii(self._host_sigma() * self.sigma_scale)
+
+    def _grid(self) -> tuple[tuple[int, ...], bool]:
+        """Return the radii that the rows are computed on, and whether sigma masks a part."""
+        cap = self.window.max_radius
+        if self.execution == "masked" and self.window.rule != "fixed" and cap is not None:
+            return (cap,) * self.dims, True
+        return self._radii(), False
+
+    def _form(self, radii: tuple[int, ...]) -> str:
+        if self.execution != "auto":
+            return self.execution
+        channels = min(self.alpha.shape[1:])
+        pays = (
+            self.dims == 2
+            and self.geometry.groups == 1
+            and min(radii) * 2 + 1 >= self.row_mix_col_least_taps
+            and channels >= self.row_mix_col_least_channels
+        )
+        return "row_mix_col" if pays else "dense"
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        full, is_masked = self._grid()
+        radii = self.placement.crop(full, tuple(x.shape[-self.dims :]))
+        form = self._form(radii)
+        geometry = self.placement.geometry_at(radii)
+        if form not in ("row_mix_col", "basis"):
+            return geometry.convolve(x, self._kernel(full, radii, is_masked=is_masked), self.bias)
+        rows = [row.to(self.alpha.dtype) for row in self._rows(full, radii)]
+        mix = row_mix_col if form == "row_mix_col" else basis_then_mix
+        batch = x if x.dim() == self.dims + 2 else x[None]
+        y = mix(batch, self.alpha, rows, geometry)
+        if self.bias is not None:
+            y = y + self.bias.view(-1, *(1,) * self.dims).to(y.dtype)
+        return y if x.dim() == self.dims + 2 else y[0]
+
+    def _kernel(self, full: tuple[int, ...], radii: tuple[int, ...], *, is_masked: bool) -> Tensor:
+        """Return `_build`, kept from call to call while nothing is trained."""
+        is_kept = not (self.training or torch.is_grad_enabled() or torch.compiler.is_compiling())
+        stamps = self._stamps() if is_kept else None
+        if stamps is None:
+            self._cache = None
+            return self._build(full, radii, is_masked=is_masked)
+        key = (*stamps, full, radii, self.sigma_scale)
+        if self._cache is None or self._cache[0] != key:
+            self._cache = (key, self._build(full, radii, is_masked=is_masked))
+        return self._cache[1]
+
+    def _stamps(self) -> tuple[object, ...] | None:
+        stamps = [stamp_of(parameter) for parameter in (self.alpha, self.scale)]
+        return None if None in stamps else (*stamps, self.alpha.dtype, self.alpha.device)
+
+    def _build(
+        self, full: tuple[int, ...], radii: tuple[int, ...], *, is_masked: bool = False
+    ) -> Tensor:
+        """Return the filter (O, I/G, *K), built in float32 at least."""
+        return mixed_filter(self.alpha, self._rows(full, radii, is_masked=is_masked))
+
+    def _rows(
+        self, full: tuple[int, ...], radii: tuple[int, ...], *, is_masked: bool = False
+    ) -> list[Tensor]:
+        """Return the rows of each axis, normalised over `full`, then cut to `radii`."""
+        sigma = self.sigma
+        window = self.window.radius_on_device(sigma) if is_masked else None
+        rows = {
+            radius: gaussian_rows(sigma, self.order, radius, self.gauss_norm, window)
+            for radius in set(full)
+        }
+        axes = zip(full, radii, strict=True)
+        return [rows[a][:, a - b : a + b + 1] if b < a else rows[a] for a, b in axes]
+
+
+@OPERATORS_1D.register("njet")
+class NJet1d(_NJet):
+    """1-D form of `NJet2d`, ours: F = N + 1 functions, one for each order of derivative."""
+
+    dims: ClassVar[int] = 1
+
+
+@OPERATORS.register("njet")
+class NJet2d(_NJet):
+    r"""2-D convolution whose filters are learned mixtures of Gaussian derivatives.
+
+    The filter is :math:`w_{oc}(y, x) = \sum_{i+j \le N} \alpha_{ij,c,o} b_i(y) b_j(x)` with the
+    rows of `gaussian_derivatives` (equations 2, 3 and 5). One sigma is shared by the layer; it is
+    stored as `scale` = log2 sigma. It sets the window as well, which is at least 3 x 3. Gradient
+    reaches sigma through the values of the rows, never through the size of the window.
+
+    The size of the window has to be known on the host. The layers of one network read their sigmas
+    in one copy per forward pass of training, and per change of sigma otherwise (`HostCopies`);
+    numbers that lie on the host are read directly, and `learn_sigma=False` is read once. The form
+    `masked` reads nothing: its window has the constant radius `max_radius`, and taps beyond the
+    present radius are zero. It compiles without graph breaks.
+
+    Without gradients in `eval` mode the filter is kept until alpha or sigma changes; a write
+    through `.data` is not noticed before the next forward pass in `train` mode.
+
+    Args:
+        in_channels: I, the number of input channels.
+        out_channels: O, the number of output channels.
+        kernel_size: Side of the window under `size_rule` `fixed`, odd and >= 3; otherwise only the
+            side of the convolution that is replaced, see `padding`.
+        stride: Distance between output positions, in input pixels.
+        padding: `'same'` adds dilation * r at each side, so H' is ceil(H / stride) for any sigma. A
+            number equal to dilation * (kernel_size - 1) / 2 means `'same'`. Another number, or
+            `'valid'`, is literal: H' then depends on sigma.
+        dilation: Distance between taps, in input pixels; sigma is in taps.
+        groups: G; divides I and O.
+        bias: Whether a learnable vector of length O is added to the output; the paper has none.
+        order: N, the highest total order of derivative, 0 to 10.
+        extent: k, reach of the window in sigmas.
+        sigma_init: Initial sigma in taps, 0.0625 to 32. Training keeps sigma >= 0.0625.
+        learn_sigma: Whether sigma is trained. Without, these are the structured receptive fields of
+            Jacobsen et al., 2016; `scale` stays a parameter, without gradient.
+        size_rule: `code` is r = ceil(k sigma + 0.5) as released, `paper` is r = ceil(k sigma),
+            `fixed` is r = (kernel_size - 1) / 2.
+        gauss_norm: `sum` normalises the Gaussian over the window, `analytic` over the real line.
+        alpha_init: Normal with standard deviation 1 (`unit`, released), 0.1 (`dcn`, an earlier
+            form), or for outputs of variance 2 from white inputs (`fan_in`, ours, where no
+            normalisation follows).
+        sigma_scale: Factor on sigma in rows and window, for inputs of another resolution.
+        safe_subsample: r_s; sides shrink by 2^(-sigma / r_s) to nearest neighbours. None for off.
+        safe_rule: `paper`, or `code`: side / max(1, 2^sigma / r_s).
+        safe_position: Subsample the output (`after`) or the input (`before`).
+        max_radius: Largest r (ours); None for no cap.
+        execution: `dense` builds the filter. `row_mix_col` filters rows, mixes channels, filters
+            columns; `basis` filters with each function, then mixes; `masked`, see above. `auto`
+            is `row_mix_col` for windows and channels that pay for it, else `dense`.
+        padding_mode: As for `torch.nn.Conv2d`.
+        sigma_lr_scale: Factor on the learning rate of `scale`.
+        sigma_weight_decay: Weight decay of `scale`; the release uses 5e-4.
+        alpha_weight_decay: Weight decay of alpha; None is the recipe's.
+        alpha_penalty: `decay`; `frobenius` adds `alpha_weight_decay` (sigma + |alpha|) to the loss
+            in its place, the release's term with a gradient; `none` is no decay of alpha.
+
+    Shape:
+        - input: (B, I, H, W), floating point
+        - output: (B, O, H', W')
+
+    Raises:
+        ValueError: If an argument has the wrong type or is out of range.
+
+    Example:
+        >>> layer = NJet2d(3, 8, order=2)
+        >>> layer(torch.zeros(2, 3, 16, 16)).shape
+        torch.Size([2, 8, 16, 16])
+        >>> layer.kernel_size
+        (7, 7)
+    """
+
+    dims: ClassVar[int] = 2

@@ -1,0 +1,1 @@
+"""Tables of measured numbers beside the published ones; free of torch."""

@@ -1,0 +1,104 @@
+"""Axes of tables: what a cell is called in a row or a column."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from kbench.cell import Cell, Choice, Scalar
+from kbench.errors import SuiteError, unknown
+from kbench.expansion import axis_values
+
+Path = tuple[str, ...]
+NOT_SET = "-"
+KINDS = ("dataset", "architecture", "operator")
+
+
+def axis_reader(axis: str) -> Callable[[Cell], tuple[Scalar, ...]]:
+    """Return a function that gives a cell's values on an axis, the label first.
+
+    Cells share their choices and recipes, so each of these is looked at once. A recipe's field may
+    have fields of its own, as in `recipe.augmentation.flip`.
+
+    Raises:
+        SuiteError: When called, if a recipe has no such field.
+    """
+    kind, _, option = axis.partition(".")
+    known: dict[tuple[int, str], tuple[Scalar, ...]] = {}
+
+    def read(cell: Cell) -> tuple[Scalar, ...]:
+        key = (id(getattr(cell, kind)), cell.recipe_label)
+        if key not in known:
+            is_field = kind == "recipe" and option
+            known[key] = _recipe_field(cell, option) if is_field else axis_values(cell, axis)
+        return known[key]
+
+    return read
+
+
+def path_reader(axes: tuple[str, ...]) -> Callable[[Cell], Path]:
+    """Return a function that gives a cell's label on each of several axes."""
+    readers = [axis_reader(axis) for axis in axes]
+    return lambda cell: tuple(label(reader(cell)) for reader in readers)
+
+
+def label(values: tuple[Scalar, ...]) -> str:
+    """Return the text of a cell's value on an axis; a dash where it has none."""
+    if not values:
+        return NOT_SET
+    return str(values[0]).lower() if isinstance(values[0], bool) else str(values[0])
+
+
+def where_filter(where: Mapping[str, tuple[Scalar, ...]]) -> Callable[[Cell], bool]:
+    """Return a function that says whether a cell has one of the values on every axis."""
+    rules = [(axis_reader(axis), values) for axis, values in where.items()]
+    return lambda cell: all(any(v in values for v in read(cell)) for read, values in rules)
+
+
+def order(paths: Iterable[Path]) -> list[Path]:
+    """Return paths once each, sorted level by level by the first appearance of labels.
+
+    Equal outer labels come to stand side by side, as grouped headers need it.
+    """
+    unique = list(dict.fromkeys(paths))
+    places = [
+        {text: i for i, text in enumerate(dict.fromkeys(labels))}
+        for labels in zip(*unique, strict=True)
+    ]
+    return sorted(
+        unique, key=lambda path: [place[part] for place, part in zip(places, path, strict=True)]
+    )
+
+
+def differences(first: Cell, second: Cell) -> Iterator[str]:
+    """Yield the axes on which two cells differ, the seed apart."""
+    if first.suite != second.suite:
+        yield "suite"
+    for name in ("scale", "task", "limit"):
+        if getattr(first, name) != getattr(second, name):
+            yield name
+    for kind in KINDS:
+        yield from _choice_differences(kind, getattr(first, kind), getattr(second, kind))
+    if first.recipe != second.recipe:
+        fields, others = asdict(first.recipe), asdict(second.recipe)
+        yield from (f"recipe.{name}" for name, value in fields.items() if value != others[name])
+
+
+def _choice_differences(kind: str, first: Choice, second: Choice) -> Iterator[str]:
+    if first is second:
+        return
+    if first.name != second.name:
+        yield kind
+        return
+    for name in sorted({*first.options, *second.options}):
+        if first.options.get(name) != second.options.get(name):
+            yield f"{kind}.{name}"
+
+
+def _recipe_field(cell: Cell, name: str) -> tuple[Scalar, ...]:
+    value: Any = asdict(cell.recipe)
+    for part in name.split("."):
+        if not isinstance(value, dict) or part not in value:
+            known = value if isinstance(value, dict) else ()
+            raise SuiteError([f"axis 'recipe.{name}': {unknown('field', part, known)}"])
+        value = value[part]
+    return ("null" if value is None else value,)

@@ -1,0 +1,64 @@
+"""Progress of a suite, from its files alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kbench.cell import Cell
+from kbench.formats import format_progress, format_table
+from kbench.state import State, find_states
+from kbench.suite import load_suite
+
+PENDING = ("done", "todo")
+
+
+@dataclass(frozen=True)
+class SuiteStatus:
+    """State of every cell of a suite at one scale."""
+
+    suite: str
+    scale: str
+    cells: Sequence[Cell]
+    states: Sequence[State]
+
+    def counts(self) -> dict[str, int]:
+        """Return how many cells are in each state."""
+        kinds = [state.kind for state in self.states]
+        return {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        cells = {
+            cell.id: {"state": state.kind, "reason": state.reason}
+            for cell, state in zip(self.cells, self.states, strict=True)
+        }
+        return {"suite": self.suite, "scale": self.scale, "counts": self.counts(), "cells": cells}
+
+
+def read_status(path: Path, scale: str, results: Path) -> SuiteStatus:
+    """Return the status of a suite.
+
+    Raises:
+        SuiteError: If the suite is wrong.
+    """
+    suite = load_suite(path)
+    cells = suite.cells(scale)
+    return SuiteStatus(suite.file.suite, scale, cells, find_states(results, cells))
+
+
+def format_status(status: SuiteStatus) -> str:
+    """Return the counts, and a line for every cell that is neither done nor still to come."""
+    counts = ", ".join(f"{count} {kind}" for kind, count in status.counts().items())
+    head = f"{status.suite} ({status.scale}): {len(status.cells)} cells: {counts}"
+    rows = [
+        (state.kind, cell.id, _detail(state))
+        for cell, state in zip(status.cells, status.states, strict=True)
+        if state.kind not in PENDING
+    ]
+    return "\n".join([head, format_table(("state", "cell", "detail"), rows)]) if rows else head
+
+
+def _detail(state: State) -> str:
+    progress = format_progress(state.progress) if state.progress else ""
+    return "; ".join(part for part in (state.reason, progress) if part)
