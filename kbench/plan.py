@@ -108,7 +108,7 @@ def make_plan(suite: Suite, cells: Sequence[Cell], results: Path) -> list[Planne
     estimates = estimate_times(cells, states, costs)
     planned = []
     for cell, state, estimate_s in zip(cells, states, estimates, strict=True):
-        cost = costs[_network(cell)]
+        cost = costs[network_of(cell)]
         if isinstance(cost, str):
             planned.append(PlannedCell(cell, State("invalid", cost), None, None))
         else:
@@ -126,7 +126,7 @@ def find_costs(suite: Suite, cells: Iterable[Cell]) -> dict[Hashable, Cost | str
     costs: dict[Hashable, Cost | str | None] = {}
     findings = []
     for cell in cells:
-        key = _network(cell)
+        key = network_of(cell)
         if key in costs:
             continue
         costs[key] = None
@@ -156,9 +156,9 @@ def estimate_times(
     for cell, state in zip(cells, states, strict=True):
         if state.wall_s is not None and state.kind in ("done", "stale"):
             exact[_but_seed(cell)].append(state.wall_s)
-            work = _work(cell, costs[_network(cell)])
+            work = _work(cell, costs[network_of(cell)])
             pace += [state.wall_s / work] if work else []
-    return [_estimate(cell, exact, pace, costs[_network(cell)]) for cell in cells]
+    return [_estimate(cell, exact, pace, costs[network_of(cell)]) for cell in cells]
 
 
 def _estimate(
@@ -182,11 +182,11 @@ def _work(cell: Cell, cost: Cost | str | None) -> float | None:
     return float(cost.macs * images * cell.recipe.epochs)
 
 
-def _network(cell: Cell) -> tuple[Hashable, ...]:
+def network_of(cell: Cell) -> tuple[Hashable, ...]:
     """Return what distinguishes the networks of a plan."""
     choices = (cell.architecture, cell.operator, cell.dataset)
     return tuple((choice.name, tuple(sorted(choice.options.items()))) for choice in choices)
 
 
 def _but_seed(cell: Cell) -> Hashable:
-    return (*_network(cell), id(cell.recipe), cell.limit, cell.scale)
+    return (*network_of(cell), id(cell.recipe), cell.limit, cell.scale)

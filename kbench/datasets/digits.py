@@ -43,8 +43,8 @@ class Digits(Dataset):
 
     def __init__(self, root: Path, *, size: int = 8, channels: Literal[1, 3] = 1) -> None:
         spec = find_spec("sklearn")
-        inside = spec is not None and spec.origin is not None
-        super().__init__(Path(spec.origin).parent / "datasets" / "data" if inside else root)
+        origin = spec.origin if spec is not None else None
+        super().__init__(Path(origin).parent / "datasets" / "data" if origin else root)
         check_size(size)
         if channels not in (1, 3):
             message = f"channels (={channels!r}) must be 1 or 3"

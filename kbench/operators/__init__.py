@@ -22,6 +22,7 @@ from kbench.operators import conv as conv
 from kbench.operators import gmconv as gmconv
 from kbench.operators import gmconv_controls as gmconv_controls
 from kbench.operators import lc as lc
+from kbench.operators import njet as njet
 from kbench.operators.geometry import Padding, Size
 from kbench.registry import OPERATORS, OPERATORS_1D
 

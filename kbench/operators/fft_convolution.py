@@ -115,8 +115,8 @@ def _spread(kernel: Tensor, dilation: Sequence[int]) -> Tensor:
     leading = kernel.dim() - len(dilation)
     spans = effective_sides(kernel.shape[leading:], dilation)
     spread = kernel.new_zeros(*kernel.shape[:leading], *spans)
-    taps: list[slice] = [slice(None, None, step) for step in dilation]
-    spread[(..., *taps)] = kernel
+    taps: list[slice] = [slice(None)] * leading + [slice(None, None, step) for step in dilation]
+    spread[tuple(taps)] = kernel
     return spread
 
 

@@ -36,6 +36,7 @@ from kbench.operators.njet_options import (
     check_number,
     same_axes,
 )
+from kbench.operators.precision import computing_dtype
 from kbench.registry import OPERATORS, OPERATORS_1D
 
 AlphaInit = Literal["unit", "dcn", "fan_in"]
@@ -146,8 +147,7 @@ class _NJet(nn.Module):
     @property
     def sigma(self) -> Tensor:
         """Sigma in taps, with `sigma_scale`, of shape (1,); differentiable."""
-        dtype = torch.promote_types(self.scale.dtype, torch.float32)
-        scale = self.scale.to(dtype)
+        scale = self.scale.to(computing_dtype(self.scale))
         # The bound moves the value, never the gradient: as if the optimiser had projected.
         bounded = scale + (scale.clamp(min=LEAST_SCALE) - scale).detach()
         return torch.exp2(bounded) * self.sigma_scale

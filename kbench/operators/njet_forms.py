@@ -4,7 +4,6 @@ Shapes: B batch, I input channels, O output channels, G groups, N order, F basis
 K taps of a row, S spatial sides, H and W height and width; H' and W' after the convolution.
 """
 
-import contextlib
 from collections.abc import Sequence
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from kbench.operators.gaussian_derivatives import gaussian_basis
 from kbench.operators.geometry import CONVOLUTIONS, Geometry
+from kbench.operators.precision import without_autocast
 
 
 def mixed_filter(alpha: Tensor, rows: Sequence[Tensor]) -> Tensor:
@@ -22,11 +22,11 @@ def mixed_filter(alpha: Tensor, rows: Sequence[Tensor]) -> Tensor:
         alpha: (F, I/G, O).
         rows: For each axis the rows of shape (N + 1, K).
     """
-    functions, channels, out_channels = alpha.shape
-    with _full_precision(alpha.device):
+    _, channels, out_channels = alpha.shape
+    with without_autocast(alpha):
         basis = gaussian_basis(rows)  # (F, *K)
-        mix = alpha.to(basis.dtype).permute(2, 1, 0).reshape(-1, functions)  # (O I/G, F)
-        weight = mix @ basis.flatten(1)
+        mix = alpha.to(basis.dtype).transpose(1, 2).flatten(1)  # (F, O I/G)
+        weight = mix.t() @ basis.flatten(1)  # keeps both products of the backward pass wide
     return weight.view(out_channels, channels, *basis.shape[1:]).to(alpha.dtype)
 
 
@@ -95,9 +95,3 @@ def _pad(x: Tensor, geometry: Geometry) -> tuple[Tensor, tuple[int, ...]]:
     if geometry.padding_mode == "zeros":
         return x, tuple(before for before, _ in geometry.padding)
     return geometry.pad(x), (0,) * geometry.dims
-
-
-def _full_precision(device: torch.device) -> contextlib.AbstractContextManager[object]:
-    if not torch.amp.is_autocast_available(device.type):
-        return contextlib.nullcontext()
-    return torch.autocast(device.type, enabled=False)

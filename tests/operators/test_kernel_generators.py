@@ -144,10 +144,10 @@ def test_small_magnet_of_figure_4_has_177_parameters():
 )
 def test_inverse_widths_have_the_mean_of_their_gamma_distribution(name, options, means):
     torch.manual_seed(0)
-    generator = make(name, hidden=20_000, outputs=1, **options)
-    # 20,000 draws: the standard error of the mean is sqrt(mean / beta / 20,000) <= 0.02.
-    actual = [float(f.gamma.mean()) for f in generator.filters]
-    assert actual == pytest.approx(means, abs=0.08)
+    generator = make(name, hidden=600, outputs=1, **options)
+    # At least 600 draws of variance at most 6: the standard error of the mean is at most 0.1.
+    actual = [float(f.gamma.detach().mean()) for f in generator.filters]
+    assert actual == pytest.approx(means, abs=0.2)
 
 
 def test_initial_tensors_stay_in_and_fill_their_ranges():
@@ -168,7 +168,7 @@ def test_initial_tensors_stay_in_and_fill_their_ranges():
 def test_fourier_frequencies_use_a_ten_times_larger_scale():
     torch.manual_seed(0)
     generator = make("fourier", 1, hidden=64)
-    largest = max(float(f.weight.abs().max()) for f in generator.filters)
+    largest = max(float(f.weight.detach().abs().max()) for f in generator.filters)
     assert 0.9 * 128 < largest <= 128
     assert all(f.gamma is None and f.mu is None for f in generator.filters)
 
@@ -195,8 +195,8 @@ def test_centers_are_clipped_to_the_grid_and_may_crowd_the_last_tap():
     torch.manual_seed(0)
     wide = make(dims=1, center_scale=5.0)
     causal = make(dims=1, center_scale=0.25, causal_center=True)
-    assert 0.9 < max(float(f.mu.abs().max()) for f in wide.filters) <= 1
-    assert all(0.75 <= float(f.mu.min()) and float(f.mu.max()) <= 1 for f in causal.filters)
+    assert 0.9 < max(float(f.mu.detach().abs().max()) for f in wide.filters) <= 1
+    assert all(float(f.mu.min()) >= 0.75 and float(f.mu.max()) <= 1 for f in causal.filters)
 
 
 @pytest.mark.parametrize(

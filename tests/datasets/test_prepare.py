@@ -1,0 +1,111 @@
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+
+from kbench.datasets import build_dataset
+from kbench.datasets.prepare import prepare_dataset
+from kbench.errors import DatasetError
+
+DOWNLOADED = ["mnist", "fashion_mnist", "cifar10", "cifar100", "svhn"]
+
+
+@pytest.fixture
+def published(write_small, tmp_path_factory, monkeypatch):
+    """Function that leaves only a server's copy of a small set, and returns the empty root."""
+
+    def publish(name):
+        root, arrays = write_small(name)
+        server = tmp_path_factory.mktemp("server")
+        shutil.copytree(root, server, dirs_exist_ok=True)
+        shutil.rmtree(root)
+        root.mkdir()
+        kind = type(build_dataset(name, root))
+        archives = [replace(a, urls=((server / a.path).as_uri(),)) for a in kind.archives]
+        monkeypatch.setattr(kind, "archives", tuple(archives))
+        return root, arrays
+
+    return publish
+
+
+@pytest.mark.parametrize("name", DOWNLOADED)
+def test_download_makes_the_set_loadable(published, name):
+    root, arrays = published(name)
+    dataset = build_dataset(name, root)
+    prepare_dataset(dataset, download=True)
+    assert torch.equal(dataset.load("test").images, torch.from_numpy(arrays["test"][0]))
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10"])
+def test_archives_that_are_there_are_unpacked_without_network(write_small, monkeypatch, name):
+    root, _ = write_small(name)
+    dataset = build_dataset(name, root)
+    for file in dataset.files:
+        (root / file.path).unlink()
+    monkeypatch.setattr("torch.hub.download_url_to_file", lambda *_: pytest.fail("network"))
+    prepare_dataset(dataset, download=True)
+    dataset.load("train")
+
+
+@pytest.mark.parametrize("name", ["digits", "cifar10"])
+def test_complete_set_is_left_alone(write_small, monkeypatch, name):
+    root, _ = write_small("cifar10")
+    monkeypatch.setattr("torch.hub.download_url_to_file", lambda *_: pytest.fail("network"))
+    prepare_dataset(build_dataset(name, root), download=True)
+
+
+def test_nothing_is_fetched_without_the_flag(published, monkeypatch):
+    root, _ = published("cifar100")
+    monkeypatch.setattr("torch.hub.download_url_to_file", lambda *_: pytest.fail("network"))
+    message = "no file 'cifar-100-python/train'.* kbench data prepare cifar100 --download"
+    with pytest.raises(DatasetError, match=message):
+        prepare_dataset(build_dataset("cifar100", root))
+    assert list(root.iterdir()) == []
+
+
+def test_damaged_file_is_replaced(published):
+    root, arrays = published("svhn")
+    (root / "train_32x32.mat").write_bytes(b"damaged")
+    dataset = build_dataset("svhn", root)
+    prepare_dataset(dataset, download=True)
+    assert dataset.load("train").targets.tolist() == arrays["train"][1].tolist()
+
+
+def test_second_address_is_tried(published, monkeypatch, tmp_path):
+    root, _ = published("cifar10")
+    dataset = build_dataset("cifar10", root)
+    (archive,) = dataset.archives
+    urls = ((tmp_path / "nothing").as_uri(), *archive.urls)
+    monkeypatch.setattr(type(dataset), "archives", (replace(archive, urls=urls),))
+    prepare_dataset(dataset, download=True)
+    dataset.load("train")
+
+
+def test_failed_download_names_the_address(published, monkeypatch):
+    root, _ = published("cifar10")
+    dataset = build_dataset("cifar10", root)
+    (archive,) = dataset.archives
+    missing = replace(archive, urls=("file:///no/such/file",))
+    monkeypatch.setattr(type(dataset), "archives", (missing,))
+    message = "cannot download 'cifar-10-python.tar.gz' to .*: file:///no/such/file: "
+    with pytest.raises(DatasetError, match=message):
+        prepare_dataset(dataset, download=True)
+    assert list(root.iterdir()) == []
+
+
+def test_download_with_another_checksum_is_discarded(published, monkeypatch):
+    root, _ = published("cifar10")
+    dataset = build_dataset("cifar10", root)
+    (archive,) = dataset.archives
+    monkeypatch.setattr(type(dataset), "archives", (replace(archive, md5="0" * 32),))
+    with pytest.raises(DatasetError, match=r"tar.gz: md5 is [0-9a-f]{32}, expected 0{32}"):
+        prepare_dataset(dataset, download=True)
+    assert list(root.iterdir()) == []
+
+
+def test_folder_that_cannot_be_written_is_named(published, tmp_path):
+    published("mnist")
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(DatasetError, match=r"'mnist': cannot write to '.*file': .*Not a dir"):
+        prepare_dataset(build_dataset("mnist", tmp_path / "file"), download=True)
