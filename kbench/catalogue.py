@@ -26,7 +26,7 @@ KINDS = {
     "dataset": ("datasets", "DATASETS"),
     "evaluation": ("evaluations", "EVALUATIONS"),
 }
-TYPES: dict[str, type] = {"bool": bool, "int": int, "float": float, "str": str}
+TYPES = ("bool", "int", "float", "str")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Option:
     """A keyword-only parameter of a factory.
 
     Attributes:
-        types: Names among `bool int float str` that its annotation allows.
+        types: Names among `bool int float str None` that its annotation allows.
         choices: Values that its `Literal` annotation allows.
         default: Its default.
     """
@@ -60,8 +60,10 @@ class Option:
         """
         if any(value == choice and type(value) is type(choice) for choice in self.choices):
             return value
-        if type(value).__name__ in self.types:
+        if type(value).__name__ in self.types or (value is None and "None" in self.types):
             return value
+        if value is None and "none" in self.choices:
+            return "none"
         if type(value) is int and "float" in self.types:
             return float(value)
         message = f"expected {self.allowed}, got {value!r}"
@@ -84,6 +86,17 @@ def find_entries(kind: str) -> dict[str, Entry]:
     live: registry.Registry = getattr(registry, KINDS[kind][1])
     added = {name: describe(name, live[name]) for name in live if name not in own}
     return dict(sorted({**own, **added}.items()))
+
+
+def find_clashes() -> list[str]:
+    """Return a line for every name of kbench's own that code outside of kbench has registered."""
+    return [
+        f"{kind} {name!r} is registered twice: by kbench and by {live[name].__module__}"
+        for kind, (_, instance) in KINDS.items()
+        for live in [getattr(registry, instance)]
+        for name in live
+        if name in read_entries(kind) and not live[name].__module__.startswith("kbench.")
+    ]
 
 
 def describe(name: str, factory: Callable[..., Any]) -> Entry:
@@ -142,27 +155,43 @@ class _Module:
 
     def entry(self, name: str, node: ast.ClassDef | ast.FunctionDef) -> Entry:
         """Return the entry of a decorated class or function."""
-        module, function = (self, node) if isinstance(node, ast.FunctionDef) else self.method(node)
-        options: dict[str, Option] = {}
-        if function is not None:
-            given = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
-            options = {
-                argument.arg: Option(*module.allowed(argument.annotation), _literal(default))
-                for argument, default in given
-            }
-        summary = _summary(ast.get_docstring(node))
-        return Entry(name, summary, options, self.version(node))
+        if isinstance(node, ast.FunctionDef):
+            options: dict[str, Option] | None = self.keywords(node)
+        else:
+            options = self.class_options(node)
+        return Entry(name, _summary(ast.get_docstring(node)), options or {}, self.version(node))
 
-    def method(self, node: ast.ClassDef) -> "tuple[_Module, ast.FunctionDef | None]":
-        """Return `__init__` of a class or of the first base that has one."""
+    def keywords(self, node: ast.FunctionDef) -> dict[str, Option]:
+        """Return the keyword-only parameters of a function."""
+        given = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+        return {
+            argument.arg: Option(*self.allowed(argument.annotation), _literal(default))
+            for argument, default in given
+        }
+
+    def class_options(self, node: ast.ClassDef) -> dict[str, Option] | None:
+        """Return the fields that `@takes` shows, or the keywords of `__init__`; own or a base's."""
+        for call in node.decorator_list:
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "takes":
+                return self.fields(ast.unparse(call.args[0]))
         for child in node.body:
             if isinstance(child, ast.FunctionDef) and child.name == "__init__":
-                return self, child
-        for module, base in self.bases(node):
-            found = module.method(base)
-            if found[1] is not None:
-                return found
-        return self, None
+                return self.keywords(child)
+        found = (module.class_options(base) for module, base in self.bases(node))
+        return next((options for options in found if options is not None), None)
+
+    def fields(self, name: str) -> dict[str, Option]:
+        """Return the fields of a dataclass, those of its bases first."""
+        module, node = self.find(name) or (self, None)
+        if not isinstance(node, ast.ClassDef):
+            return {}
+        inherited = [base.fields(kind.name) for base, kind in module.bases(node)]
+        options = {key: option for fields in inherited for key, option in fields.items()}
+        for child in node.body:
+            if isinstance(child, ast.AnnAssign):
+                allowed = module.allowed(child.annotation)
+                options[ast.unparse(child.target)] = Option(*allowed, _literal(child.value))
+        return options
 
     def bases(self, node: ast.ClassDef) -> "Iterator[tuple[_Module, ast.ClassDef]]":
         """Yield the bases of a class that kbench defines."""
@@ -191,6 +220,8 @@ class _Module:
             return (), tuple(_literal(value) for value in values)
         if isinstance(annotation, ast.Name) and annotation.id in TYPES:
             return (annotation.id,), ()
+        if isinstance(annotation, ast.Constant) and annotation.value is None:
+            return ("None",), ()
         alias = self.find(annotation.id) if isinstance(annotation, ast.Name) else None
         if alias is not None and isinstance(alias[1], ast.Assign):
             return alias[0].allowed(alias[1].value)
@@ -224,5 +255,7 @@ def _allowed_by_type(annotation: Any) -> tuple[tuple[str, ...], tuple[Scalar, ..
     if origin in (typing.Union, types.UnionType):
         parts = [_allowed_by_type(argument) for argument in arguments]
         return sum((p[0] for p in parts), ()), sum((p[1] for p in parts), ())
+    if annotation in (None, types.NoneType):
+        return ("None",), ()
     name = getattr(annotation, "__name__", "")
     return ((name,), ()) if name in TYPES else ((), ())

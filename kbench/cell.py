@@ -14,6 +14,11 @@ from kbench.recipe import Augmentation, Recipe
 Scalar = bool | int | float | str
 
 
+def as_text(value: Scalar) -> str:
+    """Return a value as a suite file has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 @dataclass(frozen=True)
 class Choice:
     """A registered name with its options.
@@ -30,7 +35,7 @@ class Choice:
 
     def __post_init__(self) -> None:
         if not self.label:
-            parts = [f"{key}={value}" for key, value in sorted(self.options.items())]
+            parts = [f"{key}={as_text(value)}" for key, value in sorted(self.options.items())]
             object.__setattr__(self, "label", "-".join([self.name, *parts]))
 
     @cached_property
@@ -89,7 +94,7 @@ class Cell:
             "architecture": self.architecture.definition,
             "operator": self.operator.definition,
             "recipe": self.recipe.changed,
-            "limit": asdict(self.limit),
+            "limit": {k: count for k, count in asdict(self.limit).items() if count is not None},
             "seed": self.seed,
         }
 
@@ -113,8 +118,9 @@ class Cell:
             RecordError: If keys are missing or unknown, as in a file of another version.
         """
         known = {f.name for f in fields(cls)}
-        if set(value) != known:
-            difference = sorted(known.symmetric_difference(value))
+        given = set(value) if isinstance(value, dict) else set()
+        if given != known:
+            difference = sorted(known ^ given)
             message = f"cell has other keys than this version of kbench writes: {difference}"
             raise RecordError(message)
         recipe = dict(value["recipe"])
@@ -134,7 +140,7 @@ class Cell:
                 imports=tuple(value["imports"]),
                 **parts,
             )
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             message = f"cell is not what this version of kbench writes: {error}"
             raise RecordError(message) from error
 

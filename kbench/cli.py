@@ -59,6 +59,10 @@ ONLY = click.option(
     help="Only cells that match, such as operator='lc*', seed=0 or operator.expansion=8.",
 )
 
+BENCH_OUTPUT = click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), help="Also write a JSON file."
+)
+
 
 class UserError(click.ClickException):
     """What a user can fix: one line per finding, exit status 2."""
@@ -273,3 +277,25 @@ def verify(name: str) -> None:
 @main.group()
 def bench() -> None:
     """Measure speed against a peer in the same run."""
+
+
+@bench.command()
+@click.option("--device", default="cpu", show_default=True, help="Where the batches have to end.")
+@click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True)
+@BENCH_OUTPUT
+def loaders(device: str, batch_size: int, output: Path | None) -> None:
+    """Images per second of the loaders and of torch's DataLoader, crop and flip included."""
+    from kbench.bench_loaders import bench_loaders
+    from kbench.bench_report import report_rows
+
+    click.echo(report_rows(bench_loaders(device=device, batch_size=batch_size), output))
+
+
+@bench.command()
+@BENCH_OUTPUT
+def overhead(output: Path | None) -> None:
+    """Seconds of start-up, planning and processes, besides training."""
+    from kbench.bench_overhead import bench_overhead
+    from kbench.bench_report import report_rows
+
+    click.echo(report_rows(bench_overhead(), output))

@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from kbench.errors import UnsupportedError
 from kbench.files import replace_text
 
 SOURCES = ("operators", "architectures", "datasets")
+MEASURES = ("network.py", "cost.py")
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,10 @@ def cache_folder() -> Path:
 
 @cache
 def source_stamp() -> str:
-    """Return a hash of the names, sizes and times of the files that networks are made by."""
-    files = sorted(path for name in SOURCES for path in (PACKAGE / name).glob("*.py"))
-    stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    """Return a hash of the names, sizes and times of the files that costs depend on."""
+    files = sorted(path for name in SOURCES for path in (PACKAGE / name).rglob("*.py"))
+    files += [PACKAGE / name for name in MEASURES]
+    stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     return hashlib.sha256(json.dumps(stats).encode()).hexdigest()
 
 
@@ -94,8 +96,10 @@ def _measure(cell: Cell) -> dict[str, int] | str:
 
 
 def _read(path: Path) -> dict[str, int] | str | None:
+    """Return what was remembered; None for nothing, or for a damaged file."""
     try:
-        found: dict[str, int] | str = json.loads(path.read_text())
+        found = json.loads(path.read_text())
     except (OSError, ValueError):
         return None
-    return found
+    is_cost = isinstance(found, dict) and set(found) == {f.name for f in fields(Cost)}
+    return found if is_cost or isinstance(found, str) else None

@@ -32,8 +32,9 @@ def diagnose() -> Iterator[tuple[str, str, str]]:
     yield "memory", "ok", f"{environment['memory_mib']:,} MiB"
     gpus = find_gpus()
     yield "gpu", "ok" if gpus else "missing", ", ".join(gpus) or "cells run on the CPU"
+    folders = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     for program, use in PROGRAMS.items():
-        path = shutil.which(program, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+        path = shutil.which(program, path=folders)
         yield program, "ok" if path else "missing", use
     free = shutil.disk_usage(Path.cwd()).free // 2**30
     yield "disk", "ok", f"{free:,} GiB free here"

@@ -4,6 +4,7 @@
       SuiteError (ValueError)         suite file: malformed, unknown key or option
       UnknownNameError (LookupError)  a name that is in no registry
       UnsupportedError (ValueError)   an operator or network that cannot exist with these arguments
+        UnfoldableError (TypeError)   an operator that is no plain convolution at inference
       DatasetError                    data or ffcv missing, wrong checksum
       CheckpointError                 checkpoint unreadable or of another cell
       InterruptedCellError            a cell that was asked to stop, checkpoint saved
@@ -39,6 +40,10 @@ class UnknownNameError(KBenchError, LookupError):
 
 class UnsupportedError(KBenchError, ValueError):
     """A combination that cannot exist; a plan shows it as `invalid: reason`."""
+
+
+class UnfoldableError(UnsupportedError, TypeError):
+    """An operator that is no plain convolution at inference was asked for one."""
 
 
 class DatasetError(KBenchError):

@@ -1,19 +1,20 @@
 """Expansion of a suite file into cells."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
+from operator import attrgetter
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from kbench.catalogue import find_entries
-from kbench.cell import Cell, Choice, Limit, Scalar
+from kbench.cell import Cell, Choice, Limit, Scalar, as_text
 from kbench.errors import SuiteError
-from kbench.findings import Findings, explain
+from kbench.findings import Findings, Loc, explain
 from kbench.recipe_file import RecipeReader, RecipeUse
-from kbench.suite_file import Block, ChoiceSpec, ScaleSpec, SuiteFile, known_keys
+from kbench.suite_file import Block, ChoiceSpec, Filter, ScaleSpec, SuiteFile, known_keys
 from kbench.yaml_file import Document, read_yaml
 
 REGISTERED = ("dataset", "architecture", "operator")
@@ -48,18 +49,18 @@ class Suite:
         """Return every cell of a scale, in the order of the file; a cell given twice once.
 
         Raises:
-            SuiteError: If the suite has no such scale, or all of its grid is excluded.
+            SuiteError: If the suite has no such scale.
         """
-        spec = self.scale(scale)
-        rules = (*self.file.exclude, *spec.exclude)
+        rules = self.exclusions(scale)
         cells: dict[str, Cell] = {}
         for cell in self.points(scale):
             if not any(matches(cell, rule) for rule in rules):
                 cells.setdefault(cell.id, cell)
-        if not cells:
-            message = f"{self.path}:1: scale {scale!r} has an empty grid: everything is excluded"
-            raise SuiteError([message])
         return list(cells.values())
+
+    def exclusions(self, scale: str) -> tuple[Filter, ...]:
+        """Return the points that a scale leaves out."""
+        return (*self.file.exclude, *self.scale(scale).exclude)
 
     def scale(self, name: str) -> ScaleSpec:
         """Return what a scale overrides.
@@ -107,23 +108,32 @@ class Suite:
 
     def blocks(self, scale: str) -> Iterator[tuple[Block, list[list[RecipeUse]]]]:
         """Yield every block of a scale with the overrides that each of its recipes consists of."""
-        spec = self.scale(scale)
-        inside = ("scales", scale)
-        prefix = (*inside, "grid") if spec.grid else ("grid",)
         suite_use = RecipeUse(self.file.recipe, self.document, ("recipe",))
-        scale_use = RecipeUse(spec.recipe, self.document, (*inside, "recipe"))
-        for index, block in enumerate(spec.grid or self.file.grid):
-            yield (
-                block,
-                [
-                    [
-                        suite_use,
-                        RecipeUse(ref, self.document, (*prefix, index, "recipe", i)),
-                        scale_use,
-                    ]
-                    for i, ref in enumerate(block.recipe)
-                ],
-            )
+        override = self.scale(scale).recipe
+        scale_use = RecipeUse(override, self.document, ("scales", scale, "recipe"))
+        for loc, block in self.grid(scale):
+            block_uses = [
+                RecipeUse(ref, self.document, (*loc, "recipe", i))
+                for i, ref in enumerate(block.recipe)
+            ]
+            yield block, [[suite_use, use, scale_use] for use in block_uses]
+
+    def grid(self, scale: str) -> Iterator[tuple[Loc, Block]]:
+        """Yield every block of a scale with its place in the file."""
+        own = self.scale(scale).grid
+        prefix: Loc = ("scales", scale, "grid") if own else ("grid",)
+        for index, block in enumerate(own or self.file.grid):
+            yield (*prefix, index), block
+
+    def where(self, cell: Cell) -> str:
+        """Return `path:line` of the operator of one of the suite's cells."""
+        places = [
+            (*loc, "operator", index)
+            for loc, block in self.grid(cell.scale)
+            for index, spec in enumerate(block.operator)
+            if cell.operator in expand("operator", spec)
+        ]
+        return self.document.where(places[0])
 
 
 def read_suite(path: Path) -> Suite:
@@ -158,8 +168,9 @@ def expand(kind: str, spec: ChoiceSpec) -> list[Choice]:
             key: known[key].accept(value) for key, value in zip(spec.options, values, strict=True)
         }
         options = {key: value for key, value in given.items() if not known[key].is_default(value)}
-        parts = [spec.label, *(f"{key}={given[key]}" for key in varying)] if spec.label else []
-        choices.append(Choice(spec.name, options, "-".join(map(str, parts))))
+        named = [f"{key}={as_text(given[key])}" for key in varying]
+        label = "-".join([spec.label, *named]) if spec.label else ""
+        choices.append(Choice(spec.name, options, label))
     return choices
 
 
@@ -170,12 +181,16 @@ def axis_values(cell: Cell, axis: str) -> tuple[Scalar, ...]:
         cell: The cell.
         axis: `dataset`, `architecture`, `operator`, `recipe`, `seed`, or one of these and an
             option, as in `operator.expansion` or `recipe.lr`.
+
+    Returns:
+        Label and name of a choice, or one value; nothing where the choice has no such option.
     """
     if axis == "seed":
         return (cell.seed,)
     kind, _, option = axis.partition(".")
     if kind == "recipe":
-        return (getattr(cell.recipe, option) if option else cell.recipe_label,)
+        value = attrgetter(option)(cell.recipe) if option else cell.recipe_label
+        return ("null" if value is None else value,)
     choice: Choice = getattr(cell, kind)
     if not option:
         return (choice.label, choice.name)
@@ -183,7 +198,7 @@ def axis_values(cell: Cell, axis: str) -> tuple[Scalar, ...]:
     return () if entry is None else (choice.options.get(option, entry.default),)
 
 
-def matches(cell: Cell, rule: Mapping[str, tuple[Scalar, ...]]) -> bool:
+def matches(cell: Cell, rule: Filter) -> bool:
     """Return whether the cell has one of the given values on every axis of the rule."""
     return all(
         any(value in axis_values(cell, axis) for value in values) for axis, values in rule.items()

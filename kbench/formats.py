@@ -1,5 +1,6 @@
 """Cells, results and durations as lines of text."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from tabulate import tabulate
@@ -74,17 +75,21 @@ def format_plan(planned: Sequence[PlannedCell]) -> str:
 def summarise_plan(planned: Iterable[PlannedCell]) -> str:
     """Return how many cells are in which state, and what is left to do."""
     planned = list(planned)
-    kinds = [item.state.kind for item in planned]
-    counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+    kinds = Counter(item.state.kind for item in planned)
+    counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "none"
     left = [item for item in planned if item.state.kind not in ("done", "invalid")]
-    times = [item.estimate_s for item in left if item.estimate_s is not None]
-    unknown = len(left) - len(times)
-    hours = f"{sum(times) / 3600:.2f} h on one device" if times else "time not known yet"
-    more = f" and {unknown} cells of unknown time" if times and unknown else ""
     disk = sum(item.disk_mib or 0 for item in left)
-    return (
-        f"{len(planned)} cells: {counts or 'none'}; to do: {hours}{more}, {disk:.0f} MiB of weights"
-    )
+    time = _format_times([item.estimate_s for item in left])
+    return f"{len(planned)} cells: {counts}; to do: {time}, {disk:.0f} MiB of weights"
+
+
+def _format_times(estimates: Sequence[float | None]) -> str:
+    known = [seconds for seconds in estimates if seconds is not None]
+    if estimates and not known:
+        return "time not known yet"
+    unknown = len(estimates) - len(known)
+    more = f" and {unknown} cells of unknown time" if unknown else ""
+    return f"{sum(known) / 3600:.2f} h on one device{more}"
 
 
 def format_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

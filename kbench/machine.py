@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,9 @@ def find_gpus() -> tuple[str, ...]:
     """Return the GPUs that this process may use, as `CUDA_VISIBLE_DEVICES` names them."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
-        return tuple(name.strip() for name in visible.split(",") if name.strip())
+        names = (name.strip() for name in visible.split(","))
+        # CUDA reads up to the first name that is no device; -1 is the usual one.
+        return tuple(takewhile(lambda name: name not in ("", "-1"), names))
     program = shutil.which("nvidia-smi")
     if program is None:
         return ()

@@ -9,12 +9,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from kbench.cell import Cell
+from kbench.cell import Cell, as_text
 from kbench.cost import Cost, find_cost
 from kbench.errors import SuiteError, UnsupportedError
 from kbench.expansion import AXES, Suite, axis_values
 from kbench.state import State, find_states
-from kbench.suite import load_suite
+from kbench.suite import load_suite, unknown_axis
 
 BYTES_PER_PARAMETER = 4
 
@@ -75,26 +75,33 @@ def plan_suite(path: Path, scale: str, results: Path, only: Sequence[str] = ()) 
         SuiteError: If the suite is wrong, or a filter is not KEY=GLOB with a known axis.
     """
     suite = load_suite(path)
-    cells = [cell for cell in suite.cells(scale) if matches_all(cell, only)]
+    rules = [parse_filter(suite, rule) for rule in only]
+    cells = [cell for cell in suite.cells(scale) if matches_all(cell, rules)]
     return Plan(suite, make_plan(suite, cells, results))
 
 
-def matches_all(cell: Cell, only: Iterable[str]) -> bool:
-    """Return whether a cell matches every filter of the form KEY=GLOB.
+def parse_filter(suite: Suite, rule: str) -> tuple[str, str]:
+    """Return axis and pattern of a filter of the form KEY=GLOB.
 
     Raises:
-        SuiteError: If a filter has no `=` or names an unknown axis.
+        SuiteError: If there is no `=`, or the suite has no such axis.
     """
-    for rule in only:
-        axis, separator, pattern = rule.partition("=")
-        if not separator or axis.partition(".")[0] not in (*AXES, "seed"):
-            message = (
-                f"--only {rule!r}: write KEY=GLOB with KEY one of {', '.join((*AXES, 'seed'))}"
-            )
-            raise SuiteError([message])
-        if not any(fnmatchcase(str(value), pattern) for value in axis_values(cell, axis)):
-            return False
-    return True
+    axis, separator, pattern = rule.partition("=")
+    known = (*AXES, "seed")
+    problem = unknown_axis(suite, axis, known)
+    if not separator:
+        problem = f"write KEY=GLOB with KEY one of {', '.join(known)}, KIND.OPTION"
+    if problem:
+        raise SuiteError([f"--only {rule!r}: {problem}"])
+    return axis, pattern
+
+
+def matches_all(cell: Cell, rules: Iterable[tuple[str, str]]) -> bool:
+    """Return whether a cell's value on every axis of the rules matches the axis's pattern."""
+    return all(
+        any(fnmatchcase(as_text(value), pattern) for value in axis_values(cell, axis))
+        for axis, pattern in rules
+    )
 
 
 def make_plan(suite: Suite, cells: Sequence[Cell], results: Path) -> list[PlannedCell]:
@@ -135,9 +142,8 @@ def find_costs(suite: Suite, cells: Iterable[Cell]) -> dict[Hashable, Cost | str
         except UnsupportedError as error:
             costs[key] = str(error)
         except ValueError as error:
-            line = suite.document.line(("grid",))
             names = f"{cell.architecture.label} with {cell.operator.label} on {cell.dataset.label}"
-            findings.append(f"{suite.path}:{line}: {names}: {error}")
+            findings.append(f"{suite.where(cell)}: {names}: {error}")
     if findings:
         raise SuiteError(findings)
     return costs

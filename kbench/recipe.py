@@ -4,7 +4,7 @@ The dataclass is the schema: pydantic checks suite files against these annotatio
 reads the fields. Nothing else holds a default of training.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -129,7 +129,13 @@ class Recipe:
     @cached_property
     def changed(self) -> dict[str, Any]:
         """Return the fields that differ from their defaults; what defines a result."""
-        values = asdict(self)
-        defaults = {f.name: f.default for f in fields(self)}
-        defaults["augmentation"] = asdict(Augmentation())
-        return {name: value for name, value in values.items() if value != defaults[name]}
+        return _changed(self)
+
+
+def _changed(part: Recipe | Augmentation) -> dict[str, Any]:
+    changed: dict[str, Any] = {}
+    for field in fields(part):
+        value = getattr(part, field.name)
+        if value != field.default:
+            changed[field.name] = _changed(value) if isinstance(value, Augmentation) else value
+    return changed

@@ -62,14 +62,14 @@ class RecipeReader:
                 label, origin = use.spec.name, {}
                 merged = _lay({}, document.value, origin, (document, ()))
             merged = _lay(merged, use.spec.overrides, origin, (use.document, use.loc))
-        return label, _validate(merged, origin, uses[0])
+        return label, _validate(merged, origin, uses)
 
     def _read(self, use: RecipeUse) -> Document:
         name = str(use.spec.name)
         if name not in self._documents:
             if name not in self.paths:
                 findings = Findings()
-                findings.add(use.document, use.loc, unknown("recipe", name, self.paths))
+                findings.add(use.document, (*use.loc, "name"), unknown("recipe", name, self.paths))
                 findings.stop()
             document = read_yaml(self.paths[name])
             if not isinstance(document.value, dict):
@@ -92,24 +92,33 @@ def _lay(
         if key == "summary":
             continue
         origin[(key,)] = (document, (*loc, key))
-        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+        if isinstance(value, dict):
             origin |= {(key, inner): (document, (*loc, key, inner)) for inner in value}
-            merged[key] = {**merged[key], **value}
+            below_it = merged.get(key)
+            merged[key] = {**below_it, **value} if isinstance(below_it, dict) else value
         else:
             merged[key] = value
     return merged
 
 
 def _validate(
-    merged: Mapping[str, Any], origin: Mapping[Loc, tuple[Document, Loc]], first: RecipeUse
+    merged: Mapping[str, Any],
+    origin: Mapping[Loc, tuple[Document, Loc]],
+    uses: Sequence[RecipeUse],
 ) -> Recipe:
+    """Return the recipe.
+
+    A missing key is reported at the bottom of the uses, what is wrong between keys at the top.
+    """
     try:
         return ADAPTER.validate_json(json.dumps(merged))
     except ValidationError as error:
         findings = Findings()
+        top = next((use for use in reversed(uses) if use.spec != RecipeSpec()), uses[0])
         for loc, text in explain(error, _known_keys).items():
-            document, at = origin.get(loc[:2]) or origin.get(loc[:1]) or (first.document, first.loc)
-            findings.add(document, at, f"recipe: {text}")
+            use = uses[0] if loc else top
+            document, at = origin.get(loc[:2]) or origin.get(loc[:1]) or (use.document, use.loc)
+            findings.add(document, (*at, *loc[1:]), f"recipe: {text}")
         findings.stop()
         raise
 

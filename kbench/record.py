@@ -19,7 +19,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from kbench.cell import Cell
 from kbench.errors import RecordError
@@ -28,16 +28,17 @@ from kbench.metrics import find_metric
 
 SCHEMA_VERSION = 1
 TRAINING_VERSION = 1
-PLAIN_KEYS = (
-    "status",
-    "reason",
-    "environment",
-    "versions",
-    "weights_sha256",
-    "started",
-    "finished",
-)
 Status = Literal["ok", "failed", "diverged", "oom", "timeout"]
+TYPES: dict[str, type | tuple[type, ...]] = {
+    "status": str,
+    "reason": str,
+    "environment": dict,
+    "versions": dict,
+    "weights_sha256": str,
+    "log_tail": list,
+    "started": (int, float),
+    "finished": (int, float),
+}
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Record:
 
 def record_path(results: Path, cell: Cell) -> Path:
     """Return where a cell's record lies in a results folder."""
-    return results / cell.suite / cell.scale / cell.id / "record.json"
+    return results / f"{cell.suite}/{cell.scale}/{cell.id}/record.json"
 
 
 def measure(metrics: Mapping[str, float]) -> dict[str, Measurement]:
@@ -125,14 +126,25 @@ def parse_record(value: Any, path: Path) -> Record:  # noqa: ANN401 - whatever J
     if set(value) != expected:
         message = f"{path}: other keys than a record has: {sorted(expected ^ set(value))}"
         raise RecordError(message)
+    rest = {key: value[key] for key in TYPES}
     try:
         cell = Cell.from_json(value["cell"])
         metrics = {name: Measurement(**item) for name, item in value["metrics"].items()}
+        _check_types(rest, {name: item.value for name, item in metrics.items()})
     except (RecordError, TypeError, AttributeError) as error:
         message = f"{path}: {error}"
         raise RecordError(message) from error
     if cell.id != value["id"]:
         message = f"{path}: id {value['id']!r} is not that of its configuration, {cell.id!r}"
         raise RecordError(message)
-    rest = {key: value[key] for key in PLAIN_KEYS}
-    return Record(cell, metrics=metrics, log_tail=tuple(value["log_tail"]), **rest)
+    return Record(cell, metrics=metrics, **{**rest, "log_tail": tuple(rest["log_tail"])})
+
+
+def _check_types(values: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
+    wrong = [key for key, kind in TYPES.items() if not isinstance(values[key], kind)]
+    wrong += [name for name, item in metrics.items() if not isinstance(item, int | float)]
+    if not wrong and values["status"] not in get_args(Status):
+        wrong = ["status"]
+    if wrong:
+        message = f"not what a record holds: {', '.join(wrong)}"
+        raise RecordError(message)

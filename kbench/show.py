@@ -1,5 +1,6 @@
 """One cell, as a person wants to see it."""
 
+import glob
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -46,7 +47,7 @@ def find_directory(results: Path, name: str) -> Path:
     """
     if (Path(name) / "record.json").exists():
         return Path(name)
-    found = sorted(path.parent for path in results.glob(f"*/*/{name}*/record.json"))
+    found = sorted(path.parent for path in results.glob(f"*/*/{glob.escape(name)}*/record.json"))
     exact = [path for path in found if path.name == name]
     if len(exact or found) == 1:
         return (exact or found)[0]

@@ -1,5 +1,6 @@
 """What became of a cell, from files alone."""
 
+import contextlib
 import json
 import os
 import socket
@@ -43,39 +44,51 @@ class State:
 
 def find_states(results: Path, cells: Sequence[Cell]) -> list[State]:
     """Return the state of every cell, in their order."""
-    folders: dict[Path, set[str]] = defaultdict(set)
-    for folder in {record_path(results, cell).parent.parent for cell in cells}:
-        if folder.is_dir():
-            folders[folder] = set(os.listdir(folder))  # noqa: PTH208 - names are all it takes
+    begun: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for suite, scale in {(cell.suite, cell.scale) for cell in cells}:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            begun[suite, scale] = set(os.listdir(results / suite / scale))  # noqa: PTH208 - names are all it takes
     now = time.time()
-    states = []
-    for cell in cells:
-        directory = record_path(results, cell).parent
-        is_begun = directory.name in folders[directory.parent]
-        states.append(_state(directory, cell, now) if is_begun else State("todo"))
-    return states
+    return [
+        _state(record_path(results, cell).parent, cell, now)
+        if cell.id in begun[cell.suite, cell.scale]
+        else State("todo")
+        for cell in cells
+    ]
 
 
 def _state(directory: Path, cell: Cell, now: float) -> State:
-    progress = read_progress(directory)
-    if progress is not None:
-        silence = now - progress.time
-        if progress.host == socket.gethostname() and not _is_alive(progress.pid):
-            return State("interrupted", "its process is gone", progress)
-        if silence <= HEARTBEAT_S:
-            return State("running", progress=progress)
-        reason = f"no sign of life from {progress.host} for {silence / 60:.0f} min"
-        return State("lost", reason, progress)
+    path, checkpoint = directory / "record.json", directory / "checkpoint.pt"
     try:
-        record = json.loads((directory / "record.json").read_bytes())
+        record = json.loads(path.read_bytes())
     except FileNotFoundError:
-        has_checkpoint = (directory / "checkpoint.pt").exists()
-        return (
-            State("interrupted", "goes on from its checkpoint") if has_checkpoint else State("todo")
-        )
+        state = State("todo")
     except (OSError, ValueError) as error:
-        return State("unreadable", str(error))
-    return _judge(record, cell)
+        state = State("unreadable", str(error))
+    else:
+        state = _judge(record, cell)
+    progress = read_progress(directory)
+    # What a worker has begun since the record; or one died before it could clear up behind it.
+    if progress is not None and progress.time > _changed(path):
+        return _judge_progress(progress, now)
+    if _changed(checkpoint) > _changed(path):
+        return State("interrupted", "goes on from its checkpoint")
+    return state
+
+
+def _changed(path: Path) -> float:
+    """Return when a file was written; 0 if it is not there."""
+    return path.stat().st_mtime if path.exists() else 0.0
+
+
+def _judge_progress(progress: Progress, now: float) -> State:
+    silence = now - progress.time
+    if progress.host == socket.gethostname() and not _is_alive(progress.pid):
+        return State("interrupted", "its process is gone", progress)
+    if silence <= HEARTBEAT_S:
+        return State("running", progress=progress)
+    reason = f"no sign of life from {progress.host} for {silence / 60:.0f} min"
+    return State("lost", reason, progress)
 
 
 def _judge(record: Any, cell: Cell) -> State:  # noqa: ANN401 - whatever JSON held
@@ -84,6 +97,15 @@ def _judge(record: Any, cell: Cell) -> State:  # noqa: ANN401 - whatever JSON he
         return State(
             "unreadable", f"schema version {version!r}; this kbench reads {SCHEMA_VERSION}"
         )
+    try:
+        return _judge_outcome(record, cell)
+    except (AttributeError, KeyError, TypeError) as error:
+        return State("unreadable", f"damaged record: {error}")
+
+
+def _judge_outcome(record: Mapping[str, Any], cell: Cell) -> State:
+    if record["id"] != cell.id:
+        return State("unreadable", f"it is of cell {record['id']!r}")
     wall_s = record["finished"] - record["started"]
     if record["status"] != "ok":
         reason = f"{record['status']}: {record['reason']}"

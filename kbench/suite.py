@@ -1,15 +1,26 @@
 """Suites: a file is read, its names and combinations are checked, all findings at once."""
 
 import importlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from kbench.catalogue import find_entries
+from kbench.catalogue import find_clashes, find_entries
+from kbench.cell import as_text
 from kbench.errors import SuiteError, guess, unknown
-from kbench.expansion import AXES, REGISTERED, Suite, read_suite
+from kbench.expansion import (
+    AXES,
+    REGISTERED,
+    Suite,
+    axis_values,
+    expand,
+    matches,
+    read_suite,
+)
 from kbench.findings import Findings, Loc
 from kbench.metrics import METRICS
+from kbench.recipe import Augmentation, Recipe
 from kbench.registry import unknown_option
 from kbench.suite_file import Block, ChoiceSpec, Filter
 
@@ -42,6 +53,7 @@ def load_suite(path: Path | str) -> Suite:
     findings.stop()
     for scale in suite.scales:
         _check_labels(suite, scale, findings)
+        _check_emptiness(suite, scale, findings)
     findings.stop()
     return suite
 
@@ -50,7 +62,7 @@ def import_extensions(suite: Suite) -> None:
     """Import the modules of a suite's `imports` and all installed entry points.
 
     Raises:
-        SuiteError: If a module cannot be imported.
+        SuiteError: If a module cannot be imported, or registers a name that kbench has.
     """
     for group in ENTRY_POINTS:
         for point in entry_points(group=group):
@@ -59,9 +71,11 @@ def import_extensions(suite: Suite) -> None:
     for index, module in enumerate(suite.file.imports):
         try:
             importlib.import_module(module)
-        except ImportError as error:
+        except (ImportError, ValueError) as error:
             text = f"module {module!r} cannot be imported: {error}"
             findings.add(suite.document, ("imports", index), text)
+    for text in find_clashes():
+        findings.add(suite.document, ("imports",), text)
     findings.stop()
 
 
@@ -106,11 +120,10 @@ def _check_choice(suite: Suite, findings: Findings, choice: tuple[Loc, str, Choi
 def _check_tables(suite: Suite, findings: Findings) -> None:
     """Check the axes, metrics and published numbers of every table."""
     for i, table in enumerate(suite.file.tables):
-        places: list[tuple[Loc, str]] = [(("rows", j), axis) for j, axis in enumerate(table.rows)]
-        places += [(("columns", j), axis) for j, axis in enumerate(table.columns)]
-        places += [(("where", axis), axis) for axis in table.where]
-        for loc, axis in places:
-            _check_axis(suite, findings, ("tables", i, *loc), axis)
+        for key, axes in (("rows", table.rows), ("columns", table.columns)):
+            for j, axis in enumerate(axes):
+                findings.add_if(suite.document, ("tables", i, key, j), unknown_axis(suite, axis))
+        _check_filter(suite, findings, ("tables", i, "where"), table.where)
         for j, name in enumerate(table.metric):
             if name not in METRICS:
                 text = unknown("metric", name, METRICS)
@@ -121,37 +134,82 @@ def _check_tables(suite: Suite, findings: Findings) -> None:
 
 
 def _check_exclusions(suite: Suite, findings: Findings) -> None:
-    """Check the axes that exclusions name."""
-    rules: list[tuple[Loc, Filter]] = [
-        (("exclude", i), rule) for i, rule in enumerate(suite.file.exclude)
+    """Check the axes and values that exclusions name."""
+    places: list[tuple[Loc, Sequence[Filter]]] = [(("exclude",), suite.file.exclude)]
+    places += [
+        (("scales", scale, "exclude"), override.exclude)
+        for scale, override in suite.file.scales.items()
     ]
-    for scale, override in suite.file.scales.items():
-        rules += [
-            (("scales", scale, "exclude", i), rule) for i, rule in enumerate(override.exclude)
+    for loc, rules in places:
+        for i, rule in enumerate(rules):
+            _check_filter(suite, findings, (*loc, i), rule)
+
+
+def _check_filter(suite: Suite, findings: Findings, loc: Loc, rule: Filter) -> None:
+    """Refuse axes that the suite does not have, and values that no cell has at any scale."""
+    for axis, values in rule.items():
+        problem = unknown_axis(suite, axis, (*AXES, "seed"))
+        if problem:
+            findings.add(suite.document, (*loc, axis), problem)
+            continue
+        cells = (cell for scale in suite.scales for cell in suite.points(scale))
+        known = {value for cell in cells for value in axis_values(cell, axis)}
+        for i, value in enumerate(values):
+            if value not in known:
+                text = unknown(f"{axis}", as_text(value), map(as_text, known))
+                findings.add(suite.document, (*loc, axis, i), text)
+
+
+def unknown_axis(suite: Suite, axis: str, allowed: Sequence[str] = AXES) -> str:
+    """Return that a suite has no such axis, or nothing.
+
+    Args:
+        suite: The suite, its names and options checked.
+        axis: A kind, such as `operator`, or a kind and an option, such as `operator.expansion`.
+        allowed: Kinds that may be named.
+    """
+    kind, dot, _ = axis.partition(".")
+    known: Iterable[str] = [*allowed, *(_option_axes(suite, kind) if dot else ["KIND.OPTION"])]
+    if axis in known and axis != "KIND.OPTION":
+        return ""
+    return f"unknown axis {axis!r}{guess(axis, known)}; known: {', '.join(known)}"
+
+
+def _option_axes(suite: Suite, kind: str) -> list[str]:
+    """Return the axes of a kind's options, over all names that the suite has of the kind."""
+    if kind == "recipe":
+        plain = [field.name for field in fields(Recipe) if field.name != "augmentation"]
+        return [
+            *(f"recipe.{name}" for name in plain),
+            *(f"recipe.augmentation.{field.name}" for field in fields(Augmentation)),
         ]
-    for loc, rule in rules:
-        for axis in rule:
-            _check_axis(suite, findings, (*loc, axis), axis, (*AXES, "seed"))
-
-
-def _check_axis(
-    suite: Suite, findings: Findings, loc: Loc, axis: str, allowed: Iterable[str] = AXES
-) -> None:
-    kind = axis.partition(".")[0]
-    if kind not in allowed:
-        text = (
-            f"unknown axis {axis!r}{guess(axis, allowed)}; known: {', '.join(allowed)}, KIND.OPTION"
-        )
-        findings.add(suite.document, loc, text)
+    if kind not in REGISTERED:
+        return []
+    names = {spec.name for _, found, spec in _choices(suite) if found == kind}
+    entries = find_entries(kind)
+    return sorted({f"{kind}.{option}" for name in names for option in entries[name].options})
 
 
 def _check_labels(suite: Suite, scale: str, findings: Findings) -> None:
-    """Refuse one label for two things, and an empty grid."""
-    cells = list(suite.points(scale))
-    for kind in REGISTERED:
-        meaning: dict[str, object] = {}
-        for choice in {id(c): c for c in (getattr(cell, kind) for cell in cells)}.values():
-            if meaning.setdefault(choice.label, choice.definition) != choice.definition:
-                text = f"scale {scale!r}: label {choice.label!r} names two {kind}s"
-                findings.add(suite.document, ("grid",), text)
-    suite.cells(scale)
+    """Refuse one label for two things."""
+    meaning: dict[tuple[str, str], object] = {}
+    for loc, block in suite.grid(scale):
+        specs = [
+            ((*loc, kind, i), kind, spec)
+            for kind in REGISTERED
+            for i, spec in enumerate(getattr(block, kind))
+        ]
+        for place, kind, spec in specs:
+            for choice in expand(kind, spec):
+                known = meaning.setdefault((kind, choice.label), choice.definition)
+                if known != choice.definition:
+                    text = f"label {choice.label!r} names two {kind}s"
+                    findings.add(suite.document, place, text)
+
+
+def _check_emptiness(suite: Suite, scale: str, findings: Findings) -> None:
+    """Refuse a scale of which everything is excluded."""
+    rules = suite.exclusions(scale)
+    if all(any(matches(cell, rule) for rule in rules) for cell in suite.points(scale)):
+        text = f"scale {scale!r} has an empty grid: everything is excluded"
+        findings.add(suite.document, ("exclude",), text)

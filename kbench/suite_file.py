@@ -7,7 +7,16 @@ This module knows the file alone: no registry, no disk, no torch. Shorthand (a n
 import re
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    Strict,
+)
+from pydantic_core import CoreSchema, PydanticCustomError
 
 T = TypeVar("T")
 Items = Annotated[tuple[T, ...], Strict(strict=False)]
@@ -37,8 +46,8 @@ def as_choice(value: object) -> object:
     if isinstance(value, str):
         return {"name": value}
     if not isinstance(value, dict):
-        return value
-    options = {key: as_list(item) for key, item in value.items() if key not in ("name", "label")}
+        return _refuse_shorthand(value)
+    options = {key: item for key, item in value.items() if key not in ("name", "label")}
     named = {key: item for key, item in value.items() if key in ("name", "label")}
     return named | {"options": options}
 
@@ -48,7 +57,7 @@ def as_recipe(value: object) -> object:
     if isinstance(value, str):
         return {"name": value}
     if not isinstance(value, dict):
-        return value
+        return _refuse_shorthand(value)
     overrides = {key: item for key, item in value.items() if key != "name"}
     named = {key: item for key, item in value.items() if key == "name"}
     return named | {"overrides": overrides}
@@ -56,7 +65,17 @@ def as_recipe(value: object) -> object:
 
 def as_published(value: object) -> object:
     """Return the id of a published table, or a mapping onto one, as a mapping."""
-    return {"table": value} if isinstance(value, str) else value
+    if isinstance(value, str):
+        return {"table": value}
+    return value if isinstance(value, dict) else _refuse_shorthand(value)
+
+
+def _refuse_shorthand(value: object) -> object:
+    """Return a default as it is; refuse what is neither a name nor a mapping."""
+    if value is None or isinstance(value, Model):
+        return value
+    message = f"expected a name or a mapping, got {value!r}"
+    raise ValueError(message)
 
 
 def as_seconds(value: object) -> object:
@@ -71,12 +90,44 @@ def as_seconds(value: object) -> object:
     return hours * 3600 + minutes * 60 + seconds
 
 
+def not_empty(items: tuple[T, ...]) -> tuple[T, ...]:
+    """Return a list that has items.
+
+    Pydantic's own `min_length` would also complain of a list whose items are all wrong.
+    """
+    if not items:
+        kind, message = "too_short", "an empty list; at least one is needed"
+        raise PydanticCustomError(kind, message)
+    return items
+
+
+def all_differ(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    """Return seeds of which none is given twice."""
+    if len(set(seeds)) < len(seeds):
+        message = f"a seed is given twice: {list(seeds)}"
+        raise ValueError(message)
+    return seeds
+
+
+class OrScalar:
+    """Mark of a list whose JSON Schema also accepts a single item."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Return the schema of the list or of one item."""
+        found = handler(schema)
+        return {"anyOf": [found["items"], {**found, "minItems": 1}]}
+
+
 Value = Annotated[Scalar, BeforeValidator(as_number)]
-OneOrMore = Annotated[Items[T], BeforeValidator(as_list), Field(min_length=1)]
+OneOrMore = Annotated[Items[T], BeforeValidator(as_list), AfterValidator(not_empty), OrScalar()]
 Duration = Annotated[
     int, BeforeValidator(as_seconds, json_schema_input_type=int | str), Field(gt=0)
 ]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Seeds = Annotated[OneOrMore[Seed], AfterValidator(all_differ)]
+Module = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")]
 
 
 class Model(BaseModel):
@@ -98,7 +149,7 @@ class ChoiceSpec(Model):
 
     name: str
     label: str | None = None
-    options: dict[str, Annotated[Items[Value], Field(min_length=1)]] = {}
+    options: dict[str, OneOrMore[Value]] = {}
 
 
 class RecipeSpec(Model):
@@ -158,7 +209,7 @@ class ScaleSpec(Model):
     """
 
     recipe: RecipeRef = RecipeSpec()
-    seeds: OneOrMore[Seed] | None = None
+    seeds: Seeds | None = None
     limit: LimitSpec | None = None
     grid: OneOrMore[Block] | None = None
     exclude: Items[Filter] = ()
@@ -237,25 +288,16 @@ class SuiteFile(Model):
     paper: str | None = None
     task: Literal["classification"] = "classification"
     recipe: RecipeRef
-    seeds: OneOrMore[Seed] = (0,)
+    seeds: Seeds = (0,)
     grid: OneOrMore[Block]
     limit: LimitSpec = LimitSpec()
     exclude: Items[Filter] = ()
     evaluate: Choices = (ChoiceSpec(name="test"),)
     scales: dict[ScaleName, ScaleSpec] = {}
     tables: Items[TableSpec] = ()
-    imports: Items[str] = ()
+    imports: Items[Module] = ()
     time_limit: Duration | None = None
     notes: Items[str] = ()
-
-    @field_validator("seeds")
-    @classmethod
-    def seeds_differ(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        """Refuse a seed that is given twice."""
-        if len(set(value)) < len(value):
-            message = f"a seed is given twice: {list(value)}"
-            raise ValueError(message)
-        return value
 
 
 def known_keys(loc: tuple[str | int, ...]) -> list[str]:

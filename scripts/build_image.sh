@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Build the image of the Dockerfile without a Docker daemon or a registry, and run the smoke suite in it.
 #
-# Runs as root on Debian or Ubuntu. STORAGE_DRIVER=vfs is for machines that cannot mount overlay
-# file systems, as inside a container; it copies every layer (@GB@ of disk instead of 12 GB).
+# Runs as root on Debian or Ubuntu and takes about 12 GB of disk, of which the image keeps half.
+# STORAGE_DRIVER=vfs is for machines that cannot mount overlay file systems, as inside a container.
 #
 # The base is a debootstrap of SUITE from MIRROR (by default the mirror of this machine's own apt
 # sources). pip inside the build uses this machine's pip configuration: the settings go in as a
@@ -41,7 +41,7 @@ mirror_of_this_machine() {
 }
 
 make_base() {
-    local container root mirror
+    local root mirror
     mirror=${MIRROR:-$(mirror_of_this_machine)}
     container=$(image_tool from scratch)
     root=$(image_tool mount "$container")
@@ -52,6 +52,7 @@ make_base() {
         "$root"/etc/apt/sources.list "$root"/etc/hostname "$root"/etc/resolv.conf
     image_tool umount "$container" >/dev/null
     image_tool commit --quiet --rm "$container" "$BASE" >/dev/null
+    container=
 }
 
 # Write this machine's pip settings to a file and print the local paths that they name.
@@ -90,6 +91,7 @@ build() {
     while read -r path; do
         arguments+=(--volume "$path:$path:ro")
     done < <(sort -u "$scratch/paths")
+    ! image_tool inspect --type image "$IMAGE" >/dev/null 2>&1 || image_tool rmi "$IMAGE" >/dev/null
     image_tool build "${arguments[@]}" .
 }
 
@@ -103,12 +105,13 @@ try() {
 
 cleanup() {
     rm -rf "$scratch"
-    [ -z "${container:-}" ] || image_tool rm "$container" >/dev/null
+    [ -z "$container" ] || image_tool rm "$container" >/dev/null
 }
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 [ "$(id -u)" -eq 0 ] || fail "has to run as root"
 scratch=$(mktemp -d)
+container=
 trap cleanup EXIT
 need_tools
 image_tool inspect --type image "$BASE" >/dev/null 2>&1 || make_base

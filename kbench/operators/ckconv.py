@@ -289,9 +289,9 @@ class CKConv1d(GeneratedConv):
 
 @OPERATORS.register("ckconv")
 class CKConv2d(GeneratedConv):
-    r"""2-D convolution with the kernel :math:`K_{oi}(p) = s \, \psi_{oi}(p)`.
+    r"""2-D convolution whose kernel a small network generates from coordinates.
 
-    :math:`\psi` is the generator, evaluated on K x K points of [-1, 1]^2, s the `kernel_scale`. The
+    The kernel is :math:`K_{oi}(p) = s \, \psi_{oi}(p)`. :math:`\psi` is the generator, evaluated on K x K points of [-1, 1]^2, s the `kernel_scale`. The
     layer equals the plain convolution with that kernel (CKConv, arXiv 2102.02611; FlexConv, section
     3). The official code takes no stride, dilation, groups or even input sides with `same`.
 
@@ -333,7 +333,7 @@ def _checked_kernel_size(kernel_size: Size | str, dims: int) -> int | str:
             )
             raise ValueError(message)
         return kernel_size
-    sides = (kernel_size,) * dims if isinstance(kernel_size, int) else tuple(kernel_size)
+    sides = kernel_size if isinstance(kernel_size, tuple) else (kernel_size,) * dims
     is_odd = all(type(side) is int and side >= 3 and side % 2 == 1 for side in sides)
     if len(sides) != dims or not is_odd:
         message = f"kernel_size (={kernel_size!r}) must be 'same', 'full' or an odd integer >= 3"

@@ -13,6 +13,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+Complex = tuple[Tensor, Tensor]
+
 
 def fft_convolve(
     x: Tensor,
@@ -36,7 +38,8 @@ def fft_convolve(
     sides = transform_sides(x.shape[2:])
     spectrum = _spectrum(_widen(kernel), sides, dilation)  # (O, I/G, F)
     spans = effective_sides(kernel.shape[2:], dilation)
-    return _multiply(x, spectrum.permute(2, 0, 1), spans, stride, groups)
+    spectrum = spectrum.permute(2, 0, 1)
+    return _multiply(x, (spectrum.real, spectrum.imag), spans, stride, groups)
 
 
 def fft_convolve_factored(
@@ -66,15 +69,29 @@ def fft_convolve_factored(
     sides = transform_sides(x.shape[2:])
     waves = _spectrum(_widen(basis), sides, dilation)  # (R, F)
     parts = torch.cat((waves.real, waves.imag), dim=1).T  # (2F, R)
-    real, imaginary = (parts @ _widen(mix).flatten(0, 1).T).chunk(2)  # (F, O * I/G) each
-    spectrum = torch.complex(real, imaginary).view(-1, *mix.shape[:2])  # (F, O, I/G)
+    parts = parts @ _widen(mix).flatten(0, 1).T
+    real, imaginary = parts.view(2, -1, *mix.shape[:2])  # (F, O, I/G) each
     spans = effective_sides(basis.shape[1:], dilation)
-    return _multiply(x, spectrum, spans, stride, groups)
+    return _multiply(x, (real, imaginary), spans, stride, groups)
 
 
 def effective_sides(sides: Sequence[int], dilation: Sequence[int]) -> tuple[int, ...]:
     """Return how many input positions a kernel of these sides spans, an axis each."""
     return tuple((side - 1) * step + 1 for side, step in zip(sides, dilation, strict=True))
+
+
+def check_fits(sides: Sequence[int], spans: Sequence[int]) -> None:
+    """Refuse a kernel that spans more than the padded input, in the words of torch.
+
+    Raises:
+        RuntimeError: Names both sizes.
+    """
+    if any(span > side for span, side in zip(spans, sides, strict=True)):
+        message = (
+            f"Calculated padded input size per channel: {tuple(sides)}. Kernel size: "
+            f"{tuple(spans)}. Kernel size can't be greater than actual input size"
+        )
+        raise RuntimeError(message)
 
 
 def transform_sides(sides: Sequence[int]) -> tuple[int, ...]:
@@ -121,15 +138,10 @@ def _spread(kernel: Tensor, dilation: Sequence[int]) -> Tensor:
 
 
 def _multiply(
-    x: Tensor, spectrum: Tensor, spans: Sequence[int], stride: Sequence[int], groups: int
+    x: Tensor, spectrum: Complex, spans: Sequence[int], stride: Sequence[int], groups: int
 ) -> Tensor:
-    """Apply a spectrum of (F, O, I/G); keep the outputs that see only padded input."""
-    if any(span > side for span, side in zip(spans, x.shape[2:], strict=True)):
-        message = (
-            f"padded input size per channel: {tuple(x.shape[2:])}. Kernel size: {tuple(spans)}. "
-            "Kernel size can't be greater than actual input size"
-        )
-        raise RuntimeError(message)
+    """Apply a spectrum of (F, O, I/G); keep the outputs that see padded input alone."""
+    check_fits(x.shape[2:], spans)
     sides = transform_sides(x.shape[2:])
     axes = list(range(2, x.dim()))
     waves = torch.fft.rfftn(_widen(x), s=sides, dim=axes)  # (B, I, *half)
@@ -144,11 +156,24 @@ def _multiply(
     return y[(slice(None), slice(None), *kept)]
 
 
-def _mix_channels(waves: Tensor, spectrum: Tensor, groups: int) -> Tensor:
-    """Map (B, I, F) to (B, O, F) with a matrix per frequency and group."""
-    spectrum = spectrum.reshape(len(spectrum), groups, -1, spectrum.shape[2])  # (F, G, O/G, I/G)
-    waves = waves.view(len(waves), groups, -1, waves.shape[2])  # (B, G, I/G, F)
-    if spectrum.shape[-1] == 1:
-        return (waves * spectrum.permute(3, 1, 2, 0)).flatten(1, 2)
+def _mix_channels(waves: Tensor, spectrum: Complex, groups: int) -> Tensor:
+    """Map (B, I, F) to (B, O, F) with a matrix per frequency and group.
+
+    Products of many small complex matrices are slow in torch, so real ones do it.
+    """
+    count = len(waves)
+    waves = waves.view(count, groups, -1, waves.shape[2])  # (B, G, I/G, F)
+    real, imaginary = (
+        part.reshape(len(part), groups, -1, part.shape[2]) for part in spectrum
+    )  # (F, G, O/G, I/G) each
+    if real.shape[-1] == 1:
+        factors = torch.complex(real, imaginary).permute(3, 1, 2, 0)  # (1, G, O/G, F)
+        return (waves * factors).flatten(1, 2)
     rows = waves.permute(3, 1, 0, 2)  # (F, G, B, I/G)
-    return (rows @ spectrum.mT).permute(2, 1, 3, 0).flatten(1, 2)
+    rows = torch.cat((rows.real, rows.imag), dim=2)
+    by_real, by_imaginary = rows @ real.mT, rows @ imaginary.mT  # (F, G, 2B, O/G) each
+    product = torch.complex(
+        by_real[:, :, :count] - by_imaginary[:, :, count:],
+        by_imaginary[:, :, :count] + by_real[:, :, count:],
+    )
+    return product.permute(2, 1, 3, 0).flatten(1, 2)

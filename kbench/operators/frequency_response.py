@@ -101,19 +101,19 @@ class FrequencyResponse(nn.Module):
 
     def centred_spectrum(self, like: Tensor, size: tuple[int, ...]) -> Tensor:
         """Return the complex (M, *S) on the whole grid, the zero frequency at index S // 2."""
-        points = _points(like, size, self.centred, half=False)
+        points = frequency_points(like, size, self.centred, half=False)
         real, imag = self.mlp_real(points), self.mlp_imag(points)
         return torch.complex(real, imag).reshape(-1, *size)
 
     def half_spectrum(self, like: Tensor, size: tuple[int, ...]) -> Tensor:
         """Return what acts on a real signal, as complex (M, *S[:-1], S[-1] // 2 + 1)."""
-        points, bins = _points(like, size, self.centred, half=True), half_size(size)
+        points, bins = frequency_points(like, size, self.centred, half=True), half_size(size)
         response = half_response(points, *self._layers(like.dtype))
         return torch.view_as_complex(response).reshape(-1, *bins)
 
     def half_basis(self, like: Tensor, size: tuple[int, ...]) -> Tensor:
         """Return the spectra of the 2h kernels that span the filters, as complex (2h, *S')."""
-        points, bins = _points(like, size, self.centred, half=True), half_size(size)
+        points, bins = frequency_points(like, size, self.centred, half=True), half_size(size)
         basis = half_basis(points, *self._layers(like.dtype))
         spectra = torch.view_as_complex(basis).reshape(-1, *bins)
         width = spectra.shape[0] // 2
@@ -128,7 +128,19 @@ def half_size(size: tuple[int, ...]) -> tuple[int, ...]:
     return (*size[:-1], size[-1] // 2 + 1)
 
 
-def _points(like: Tensor, size: tuple[int, ...], centred: bool, *, half: bool) -> Tensor:
+def frequency_points(like: Tensor, size: tuple[int, ...], centred: bool, *, half: bool) -> Tensor:
+    """Return coordinates on the device and in the type of `like`, from a bounded cache.
+
+    Args:
+        like: A tensor; one that only stands for others, as when tracing, is not cached for.
+        size: S, the sides of the grid.
+        centred: Whether odd sides have integer coordinates.
+        half: Whether the bins of the half spectrum and then their mirrors are listed, in DFT
+            order, instead of the whole grid with the zero frequency in the middle.
+
+    Returns:
+        (D, N) or, if half, (D, 2Q); the coordinate of the last axis first.
+    """
     plain = type(like) is Tensor and not torch.compiler.is_compiling()
     build = _cached_points if plain else _build_points
     return build(size, centred, half, like.device, like.dtype)

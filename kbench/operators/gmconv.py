@@ -8,20 +8,23 @@ Shapes: B batch, I input channels, O output channels, G groups, K kernel sides, 
 """
 
 from collections.abc import Callable
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
+from kbench.errors import UnfoldableError
 from kbench.operators.gaussian_mask import GaussianMask, effective_sigma, stored_sigma
 from kbench.operators.geometry import Geometry, Padding, Size
 from kbench.operators.gmconv_dynamic import SigmaHead, convolve_per_image
-from kbench.operators.gmconv_options import SigmaOptions
+from kbench.operators.gmconv_options import GMConvOptions
+from kbench.operators.options import takes
 from kbench.registry import OPERATORS, OPERATORS_1D
 
 ParameterGroups = dict[str, tuple[list[nn.Parameter], float, float | None]]
 
 
+@takes(GMConvOptions)
 class _GMConv(nn.Module):
     """Masked convolution of any number of axes, over torch's convolution as the sibling base."""
 
@@ -41,41 +44,26 @@ class _GMConv(nn.Module):
         dilation: Size = 1,
         groups: int = 1,
         bias: bool = True,
-        *,
-        variant: Literal["static", "dynamic"] = "static",
-        learn_sigma: bool = True,
-        sigma_init: float = 5.0,
-        share: Literal["layer", "out", "in", "kernel"] = "layer",
-        coord: Literal["pixel", "unit"] = "pixel",
-        normalise: Literal["none", "density", "sum", "peak"] = "none",
-        param: Literal["raw", "log", "softplus"] = "raw",
-        eps: float = 1e-6,
-        init_gain: Literal["none", "var"] = "none",
-        sigma_lr_scale: float = 1.0,
-        sigma_weight_decay: float | Literal["same"] = 0.0,
-        reduction: int = 4,
-        head_min: int = 4,
-        execution: Literal["auto", "loop", "grouped", "rings"] = "auto",
-        padding_mode: str = "zeros",
+        **options: Any,  # noqa: ANN401 - fields of `GMConvOptions`
     ) -> None:
+        given = GMConvOptions(**options)
         sizes = (in_channels, out_channels, kernel_size, stride, padding, dilation, groups)
-        geometry = Geometry.of(*sizes, dims=self.dims, padding_mode=padding_mode)
-        mask = GaussianMask.of("gmconv", geometry.kernel_size, coord, normalise, eps)
-        gain = mask.gain("gmconv", sigma_init, init_gain)
-        learning = (learn_sigma, sigma_init, share, param, sigma_lr_scale, sigma_weight_decay)
-        options = SigmaOptions(variant, *learning, reduction, head_min, execution)
-        options.check()
-        super().__init__(*sizes, bias, padding_mode)
-        self.geometry, self.mask, self.gain, self.options = geometry, mask, gain, options
+        geometry = Geometry.of(*sizes, dims=self.dims, padding_mode=given.padding_mode)
+        shape = (given.coord, given.normalise, given.eps)
+        mask = GaussianMask.of("gmconv", geometry.kernel_size, *shape)
+        gain = mask.gain("gmconv", given.sigma_init, given.init_gain)
+        given.check()
+        super().__init__(*sizes, bias, given.padding_mode)
+        self.geometry, self.mask, self.gain, self.options = geometry, mask, gain, given
         self.rings = mask.rings()
         self.register_buffer("exponents", mask.exponents_for(self.weight), persistent=False)
-        if variant == "static":
-            stored = torch.full(self._sigma_shape(), stored_sigma(sigma_init, param))
-            self.sigma_raw = nn.Parameter(stored, requires_grad=learn_sigma)
+        if given.variant == "static":
+            stored = torch.full(self._sigma_shape(), stored_sigma(given.sigma_init, given.param))
+            self.sigma_raw = nn.Parameter(stored, requires_grad=given.learn_sigma)
         else:
-            hidden = max(in_channels // reduction, head_min)
-            num_sigmas = out_channels if share == "out" else 1
-            self.head = SigmaHead(in_channels, hidden, num_sigmas, sigma_init)
+            hidden = max(in_channels // given.reduction, given.head_min)
+            num_sigmas = out_channels if given.share == "out" else 1
+            self.head = SigmaHead(in_channels, hidden, num_sigmas, given.sigma_init)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Move and cast as any module, but keep `exponents` exact."""
@@ -131,7 +119,7 @@ class _GMConv(nn.Module):
             message = (
                 f"gmconv: variant (={self.options.variant!r}) has no {method}: needs {variant!r}"
             )
-            raise TypeError(message)
+            raise UnfoldableError(message)
 
     def parameter_groups(self) -> ParameterGroups:
         """Return the stored sigma with its rate and decay; a predicted or frozen one has none."""
@@ -190,26 +178,7 @@ class GMConv2d(_GMConv, nn.Conv2d):
         dilation: Distance between kernel taps, in input pixels; the mask counts taps, not pixels.
         groups: G; divides I and O.
         bias: Whether a learnable vector of length O, which no mask covers, is added to the output.
-        variant: `static` or `dynamic`.
-        learn_sigma: False keeps the static sigma at `sigma_init`: the control `frozen sigma`.
-        sigma_init: Initial sigma, in units of `coord`, in (0, 1e6].
-        share: Who has one sigma: the `layer`, every `out` or every `in` channel (within its group)
-            or every `kernel`, that is every pair of them; the dynamic form takes `layer` and `out`.
-        coord: Unit of sigma: `pixel` is one tap, `unit` the distance from centre to corner.
-        normalise: `none`, so that large sigma is the plain convolution; `density`, `sum` or `peak`
-            divide the mask by the Gaussian's integral, its sum over taps or its largest value.
-        param: How the static sigma is stored: as it is (`raw`, whose sign is free), its logarithm
-            (`log`) or through a softplus (`softplus`). The dynamic form always has a softplus.
-        eps: Added to 2 sigma^2, >= 0; 0 is the literal Gaussian, not a number at sigma = 0.
-        init_gain: `var` multiplies the initial weights by 1 / sqrt(mean of the squared mask).
-        sigma_lr_scale: Learning rate of the stored static sigma as a multiple of the recipe's.
-        sigma_weight_decay: Weight decay of the stored static sigma; `same` is the recipe's.
-        reduction: The dynamic head is max(I // reduction, head_min) wide.
-        head_min: Least width of the dynamic head.
-        execution: Of the dynamic form: `loop` over images, `grouped` convolution of all images,
-            `rings` of equal radius; `auto` is grouped while the kernels of all images have at most
-            1e8 elements, else rings.
-        padding_mode: As for `torch.nn.Conv2d`.
+        options: Fields of `GMConvOptions`, keyword-only.
 
     Shape:
         - input: (B, I, H, W), floating point

@@ -17,20 +17,48 @@ STATIC_ONLY = {"learn_sigma": True, "param": "raw", "sigma_lr_scale": 1, "sigma_
 DYNAMIC_ONLY = {"reduction": 4, "head_min": 4, "execution": "auto"}
 
 
-@dataclass(frozen=True)
-class SigmaOptions:
-    """How `gmconv` shares, stores, learns or predicts sigma: its options of these names."""
+@dataclass(frozen=True, kw_only=True)
+class GMConvOptions:
+    """Options of `gmconv`.
 
-    variant: Variant
-    learn_sigma: bool
-    sigma_init: float
-    share: Share
-    param: Param
-    sigma_lr_scale: float
-    sigma_weight_decay: float | Literal["same"]
-    reduction: int
-    head_min: int
-    execution: Execution
+    Attributes:
+        variant: `static` or `dynamic`.
+        learn_sigma: False keeps the static sigma at `sigma_init`: the control `frozen sigma`.
+        sigma_init: Initial sigma, in units of `coord`, in (0, 1e6].
+        share: Who has one sigma: the `layer`, every `out` or every `in` channel (within its group)
+            or every `kernel`, that is every pair of them; the dynamic form takes `layer` and `out`.
+        coord: Unit of sigma: `pixel` is one tap, `unit` the distance from centre to corner.
+        normalise: `none`, so that large sigma is the plain convolution; `density`, `sum` or `peak`
+            divide the mask by the Gaussian's integral, its sum over taps or its largest value.
+        param: How the static sigma is stored: as it is (`raw`, whose sign is free), its logarithm
+            (`log`) or through a softplus (`softplus`). The dynamic form always has a softplus.
+        eps: Added to 2 sigma^2, >= 0; 0 is the literal Gaussian, not a number at sigma = 0.
+        init_gain: `var` multiplies the initial weights by 1 / sqrt(mean of the squared mask).
+        sigma_lr_scale: Learning rate of the stored static sigma as a multiple of the recipe's.
+        sigma_weight_decay: Weight decay of the stored static sigma; `same` is the recipe's.
+        reduction: The dynamic head is max(I // reduction, head_min) wide.
+        head_min: Least width of the dynamic head.
+        execution: Of the dynamic form: `loop` over images, `grouped` convolution of all images,
+            `rings` of equal radius; `auto` is grouped while the kernels of all images have at most
+            1e8 elements, else rings.
+        padding_mode: As for `torch.nn.ConvNd`.
+    """
+
+    variant: Variant = "static"
+    learn_sigma: bool = True
+    sigma_init: float = 5.0
+    share: Share = "layer"
+    coord: Coord = "pixel"
+    normalise: Normalise = "none"
+    param: Param = "raw"
+    eps: float = 1e-6
+    init_gain: InitGain = "none"
+    sigma_lr_scale: float = 1.0
+    sigma_weight_decay: float | Literal["same"] = 0.0
+    reduction: int = 4
+    head_min: int = 4
+    execution: Execution = "auto"
+    padding_mode: str = "zeros"
 
     def check(self) -> None:
         """Refuse values out of range, and values that the variant would ignore.

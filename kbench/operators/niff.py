@@ -126,6 +126,8 @@ class _NIFF(nn.Module):
             raise RuntimeError(message)
 
     def _filter(self, response: FrequencyResponse, x: Tensor) -> Tensor:
+        if x.shape[0] == 0:  # transforms refuse empty batches, convolutions do not
+            return self._filter(response, x.new_zeros(1, *x.shape[1:]))[:0]
         with without_autocast(x):
             signal = x.to(computing_dtype(x))
             size = self._transform_size(tuple(signal.shape[2:]))

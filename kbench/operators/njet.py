@@ -7,14 +7,13 @@ S spatial sides, H and W input height and width, H' and W' output height and wid
 """
 
 import math
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
+from kbench.errors import UnsupportedError
 from kbench.operators.gaussian_derivatives import (
-    GaussNorm,
-    SizeRule,
     Window,
     basis_energy,
     derivative_orders,
@@ -23,29 +22,22 @@ from kbench.operators.gaussian_derivatives import (
 from kbench.operators.geometry import Geometry, Padding, Size
 from kbench.operators.host_copy import HostCopies, stamp_of
 from kbench.operators.njet_forms import basis_then_mix, mixed_filter, row_mix_col
-from kbench.operators.njet_options import (
-    AlphaPenalty,
+from kbench.operators.njet_options import LEAST_SCALE, NJetOptions
+from kbench.operators.njet_parts import (
     Decays,
     Placement,
-    SafePosition,
-    SafeRule,
     SafeSubsample,
     SafeSubsampling,
-    check_choice,
-    check_flag,
-    check_number,
     same_axes,
 )
+from kbench.operators.options import takes
 from kbench.operators.precision import computing_dtype
 from kbench.registry import OPERATORS, OPERATORS_1D
 
-AlphaInit = Literal["unit", "dcn", "fan_in"]
-Execution = Literal["auto", "dense", "row_mix_col", "basis", "masked"]
-
-LEAST_SCALE = -4.0  # sigma 0.0625
 LARGEST_SCALE = 64.0  # bounds the host's arithmetic only
 
 
+@takes(NJetOptions)
 class _NJet(nn.Module):
     """N-Jet layer of `dims` axes."""
 
@@ -53,6 +45,7 @@ class _NJet(nn.Module):
     dims: ClassVar[int]
     row_mix_col_least_taps: ClassVar[int] = 11
     row_mix_col_least_channels: ClassVar[int] = 64
+    row_mix_col_largest_order: ClassVar[int] = 4
 
     def __init__(
         self,
@@ -64,64 +57,44 @@ class _NJet(nn.Module):
         dilation: Size = 1,
         groups: int = 1,
         bias: bool = False,
-        *,
-        order: int = 3,
-        extent: float = 2.0,
-        sigma_init: float = 1.0,
-        learn_sigma: bool = True,
-        size_rule: SizeRule = "code",
-        gauss_norm: GaussNorm = "sum",
-        alpha_init: AlphaInit = "unit",
-        sigma_scale: float = 1.0,
-        safe_subsample: float | None = None,
-        safe_rule: SafeRule = "paper",
-        safe_position: SafePosition = "after",
-        max_radius: int | None = 64,
-        execution: Execution = "auto",
-        padding_mode: str = "zeros",
-        sigma_lr_scale: float = 1.0,
-        sigma_weight_decay: float = 0.0,
-        alpha_weight_decay: float | None = None,
-        alpha_penalty: AlphaPenalty = "decay",
+        **options: Any,  # noqa: ANN401 - fields of `NJetOptions`
     ) -> None:
         super().__init__()
+        given = NJetOptions(**options)
         pads = 0 if isinstance(padding, str) else padding
         arguments = (in_channels, out_channels, kernel_size, stride, pads, dilation, groups)
-        self.geometry = Geometry.of(*arguments, dims=self.dims, padding_mode=padding_mode)
+        self.geometry = Geometry.of(*arguments, dims=self.dims, padding_mode=given.padding_mode)
         self.placement = Placement(self.geometry, same_axes(padding, self.geometry))
-        self.order, self.sigma_init, self.sigma_scale = order, sigma_init, sigma_scale
-        self.gauss_norm, self.alpha_init, self.execution = gauss_norm, alpha_init, execution
-        self._check(extent, learn_sigma, size_rule, max_radius)
-        self.window = Window(size_rule, extent, max_radius, self.geometry.kernel_size)
-        self.subsampling = SafeSubsampling(safe_subsample, safe_rule, safe_position)
-        decays = (alpha_penalty, alpha_weight_decay, sigma_lr_scale, sigma_weight_decay)
-        self.decays = Decays(*decays)
-        functions = len(derivative_orders(order, self.dims))
+        given.check()
+        self.order, self.sigma_init, self.sigma_scale = (
+            given.order,
+            given.sigma_init,
+            given.sigma_scale,
+        )
+        self.gauss_norm, self.alpha_init = given.gauss_norm, given.alpha_init
+        self.execution = given.execution
+        if given.execution == "masked" and given.size_rule != "fixed":
+            self._refuse_literal_padding()
+        reach = (given.size_rule, given.extent, given.max_radius)
+        self.window = Window(*reach, self.geometry.kernel_size)
+        self.subsampling = SafeSubsampling(
+            given.safe_subsample, given.safe_rule, given.safe_position
+        )
+        rates = (given.sigma_lr_scale, given.sigma_weight_decay)
+        self.decays = Decays(given.alpha_penalty, given.alpha_weight_decay, *rates)
+        functions = len(derivative_orders(given.order, self.dims))
         self.alpha = nn.Parameter(torch.empty(functions, in_channels // groups, out_channels))
-        self.scale = nn.Parameter(torch.empty(1), requires_grad=learn_sigma)
+        self.scale = nn.Parameter(torch.empty(1), requires_grad=given.learn_sigma)
         self.bias = nn.Parameter(torch.empty(out_channels)) if bias else None
         self._copies = HostCopies()
         self._slot = self._copies.add(self.scale)
         self._cache: tuple[tuple[object, ...], Tensor] | None = None
         self.reset_parameters()
 
-    def _check(
-        self, extent: float, learn_sigma: bool, size_rule: SizeRule, max_radius: int | None
-    ) -> None:
-        check_number("order", self.order, 0, 10, integer=True)
-        check_number("extent", extent, 0, exclusive=True)
-        check_number("sigma_init", self.sigma_init, 2.0**LEAST_SCALE, 32)
-        check_number("sigma_scale", self.sigma_scale, 0, exclusive=True)
-        if max_radius is not None:
-            check_number("max_radius", max_radius, 1, integer=True)
-        check_flag("learn_sigma", learn_sigma)
-        check_choice("size_rule", size_rule, SizeRule)
-        check_choice("gauss_norm", self.gauss_norm, GaussNorm)
-        check_choice("alpha_init", self.alpha_init, AlphaInit)
-        check_choice("execution", self.execution, Execution)
-        if self.execution == "masked" and max_radius is None and size_rule != "fixed":
-            message = "max_radius (=None) must be an integer >= 1 with execution 'masked'"
-            raise ValueError(message)
+    def _refuse_literal_padding(self) -> None:
+        if not all(self.placement.same_axes):
+            message = "execution 'masked' needs padding 'same': literal padding follows the window"
+            raise UnsupportedError(message)
 
     @classmethod
     def after_init(cls, modules: list[Self]) -> None:
@@ -253,6 +226,7 @@ class _NJet(nn.Module):
         pays = (
             self.dims == 2
             and self.geometry.groups == 1
+            and self.order <= self.row_mix_col_largest_order
             and min(radii) * 2 + 1 >= self.row_mix_col_least_taps
             and channels >= self.row_mix_col_least_channels
         )
@@ -346,31 +320,7 @@ class NJet2d(_NJet):
         dilation: Distance between taps, in input pixels; sigma is in taps.
         groups: G; divides I and O.
         bias: Whether a learnable vector of length O is added to the output; the paper has none.
-        order: N, the highest total order of derivative, 0 to 10.
-        extent: k, reach of the window in sigmas.
-        sigma_init: Initial sigma in taps, 0.0625 to 32. Training keeps sigma >= 0.0625.
-        learn_sigma: Whether sigma is trained. Without, these are the structured receptive fields of
-            Jacobsen et al., 2016; `scale` stays a parameter, without gradient.
-        size_rule: `code` is r = ceil(k sigma + 0.5) as released, `paper` is r = ceil(k sigma),
-            `fixed` is r = (kernel_size - 1) / 2.
-        gauss_norm: `sum` normalises the Gaussian over the window, `analytic` over the real line.
-        alpha_init: Normal with standard deviation 1 (`unit`, released), 0.1 (`dcn`, an earlier
-            form), or for outputs of variance 2 from white inputs (`fan_in`, ours, where no
-            normalisation follows).
-        sigma_scale: Factor on sigma in rows and window, for inputs of another resolution.
-        safe_subsample: r_s; sides shrink by 2^(-sigma / r_s) to nearest neighbours. None for off.
-        safe_rule: `paper`, or `code`: side / max(1, 2^sigma / r_s).
-        safe_position: Subsample the output (`after`) or the input (`before`).
-        max_radius: Largest r (ours); None for no cap.
-        execution: `dense` builds the filter. `row_mix_col` filters rows, mixes channels, filters
-            columns; `basis` filters with each function, then mixes; `masked`, see above. `auto`
-            is `row_mix_col` for windows and channels that pay for it, else `dense`.
-        padding_mode: As for `torch.nn.Conv2d`.
-        sigma_lr_scale: Factor on the learning rate of `scale`.
-        sigma_weight_decay: Weight decay of `scale`; the release uses 5e-4.
-        alpha_weight_decay: Weight decay of alpha; None is the recipe's.
-        alpha_penalty: `decay`; `frobenius` adds `alpha_weight_decay` (sigma + |alpha|) to the loss
-            in its place, the release's term with a gradient; `none` is no decay of alpha.
+        options: Fields of `NJetOptions`, keyword-only.
 
     Shape:
         - input: (B, I, H, W), floating point
@@ -378,6 +328,7 @@ class NJet2d(_NJet):
 
     Raises:
         ValueError: If an argument has the wrong type or is out of range.
+        UnsupportedError: If `execution` is `masked` and the padding is literal.
 
     Example:
         >>> layer = NJet2d(3, 8, order=2)

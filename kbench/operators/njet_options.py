@@ -1,17 +1,91 @@
-"""Options of N-Jet that are more than a number: their meaning and their checks."""
+"""Options of N-Jet; every wrong one is a `ValueError` that names option, value and range."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-import torch.nn.functional as F
-from torch import Tensor, nn
+from kbench.operators.gaussian_derivatives import GaussNorm, SizeRule
 
-from kbench.operators.geometry import Geometry, Padding
-
+AlphaInit = Literal["unit", "dcn", "fan_in"]
+AlphaPenalty = Literal["decay", "frobenius", "none"]
+Execution = Literal["auto", "dense", "row_mix_col", "basis", "masked"]
 SafeRule = Literal["paper", "code"]
 SafePosition = Literal["after", "before"]
-AlphaPenalty = Literal["decay", "frobenius", "none"]
+
+LEAST_SCALE = -4.0  # sigma 0.0625
+
+
+@dataclass(frozen=True, kw_only=True)
+class NJetOptions:
+    """Options of `njet`.
+
+    Attributes:
+        order: N, the highest total order of derivative, 0 to 10.
+        extent: k, reach of the window in sigmas.
+        sigma_init: Initial sigma in taps, 0.0625 to 32. Training keeps sigma >= 0.0625.
+        learn_sigma: Whether sigma is trained. Without, these are the structured receptive fields of
+            Jacobsen et al., 2016; `scale` stays a parameter, without gradient.
+        size_rule: `code` is r = ceil(k sigma + 0.5) as released, `paper` is r = ceil(k sigma),
+            `fixed` is r = (kernel_size - 1) / 2.
+        gauss_norm: `sum` normalises the Gaussian over the window, `analytic` over the real line.
+        alpha_init: Normal with standard deviation 1 (`unit`, released), 0.1 (`dcn`, an earlier
+            form), or for outputs of variance 2 from white inputs (`fan_in`, ours, where no
+            normalisation follows).
+        sigma_scale: Factor on sigma in rows and window, for inputs of another resolution.
+        safe_subsample: r_s; sides shrink by 2^(-sigma / r_s) to nearest neighbours. None for off.
+        safe_rule: `paper`, or `code`: side / max(1, 2^sigma / r_s).
+        safe_position: Subsample the output (`after`) or the input (`before`).
+        max_radius: Largest r (ours); None for no cap.
+        execution: `dense` builds the filter. `row_mix_col` filters rows, mixes channels, filters
+            columns; `basis` filters with each function, then mixes; `masked`, see above. `auto`
+            is `row_mix_col` for windows and channels that pay for it, else `dense`.
+        padding_mode: As for `torch.nn.Conv2d`.
+        sigma_lr_scale: Factor on the learning rate of `scale`.
+        sigma_weight_decay: Weight decay of `scale`; the release uses 5e-4.
+        alpha_weight_decay: Weight decay of alpha; None is the recipe's.
+        alpha_penalty: `decay`; `frobenius` adds `alpha_weight_decay` (sigma + |alpha|) to the loss
+            in its place, the release's term with a gradient; `none` is no decay of alpha.
+    """
+
+    order: int = 3
+    extent: float = 2.0
+    sigma_init: float = 1.0
+    learn_sigma: bool = True
+    size_rule: SizeRule = "code"
+    gauss_norm: GaussNorm = "sum"
+    alpha_init: AlphaInit = "unit"
+    sigma_scale: float = 1.0
+    safe_subsample: float | None = None
+    safe_rule: SafeRule = "paper"
+    safe_position: SafePosition = "after"
+    max_radius: int | None = 64
+    execution: Execution = "auto"
+    padding_mode: str = "zeros"
+    sigma_lr_scale: float = 1.0
+    sigma_weight_decay: float = 0.0
+    alpha_weight_decay: float | None = None
+    alpha_penalty: AlphaPenalty = "decay"
+
+    def check(self) -> None:
+        """Refuse wrong types and values out of range.
+
+        Raises:
+            ValueError: Names the option, the value and what is allowed.
+        """
+        check_number("order", self.order, 0, 10, integer=True)
+        check_number("extent", self.extent, 0, exclusive=True)
+        check_number("sigma_init", self.sigma_init, 2.0**LEAST_SCALE, 32)
+        check_number("sigma_scale", self.sigma_scale, 0, exclusive=True)
+        if self.max_radius is not None:
+            check_number("max_radius", self.max_radius, 1, integer=True)
+        check_flag("learn_sigma", self.learn_sigma)
+        check_choice("size_rule", self.size_rule, SizeRule)
+        check_choice("gauss_norm", self.gauss_norm, GaussNorm)
+        check_choice("alpha_init", self.alpha_init, AlphaInit)
+        check_choice("execution", self.execution, Execution)
+        if self.execution == "masked" and self.size_rule != "fixed" and self.max_radius is None:
+            message = "max_radius (=None) must be an integer >= 1 with execution 'masked'"
+            raise ValueError(message)
 
 
 def check_choice(name: str, value: object, choices: Any) -> None:  # noqa: ANN401 - a Literal
@@ -69,145 +143,3 @@ def check_number(
     )
     message = f"{name} (={value!r}) must be {kind} {bounds}"
     raise ValueError(message)
-
-
-def same_axes(padding: Padding, geometry: Geometry) -> tuple[bool, ...]:
-    """Return for each axis whether the padding follows the window, so that the side is kept.
-
-    A number equal to dilation (kernel_size - 1) / 2 says the same of the convolution that the
-    layer replaces; other numbers are taken literally.
-
-    Raises:
-        ValueError: If `padding` is a word other than `same` and `valid`.
-    """
-    if isinstance(padding, str):
-        check_choice("padding", padding, Literal["same", "valid"])
-        return (padding == "same",) * geometry.dims
-    axes = zip(geometry.padding, geometry.dilation, geometry.kernel_size, strict=True)
-    return tuple(2 * before == step * (side - 1) for (before, _), step, side in axes)
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Where a window of changing radii meets the input.
-
-    Attributes:
-        geometry: Stride, dilation and groups, and the literal padding.
-        same_axes: Whether the padding of an axis follows the window.
-    """
-
-    geometry: Geometry
-    same_axes: tuple[bool, ...]
-
-    def crop(self, radii: tuple[int, ...], sides: tuple[int, ...]) -> tuple[int, ...]:
-        """Drop the taps that only meet zero padding: further from the centre than the input."""
-        if self.geometry.padding_mode != "zeros":
-            return radii
-        axes = zip(radii, sides, self.geometry.dilation, self.same_axes, strict=True)
-        return tuple(
-            min(radius, max(side - 1, 0) // step) if is_same else radius
-            for radius, side, step, is_same in axes
-        )
-
-    def geometry_at(self, radii: tuple[int, ...]) -> Geometry:
-        """Return the arguments of the convolution with a window of these radii."""
-        geometry = self.geometry
-        axes = zip(radii, geometry.dilation, geometry.padding, self.same_axes, strict=True)
-        pads = [
-            (step * radius,) * 2 if is_same else literal for radius, step, literal, is_same in axes
-        ]
-        sides = tuple(2 * radius + 1 for radius in radii)
-        return replace(geometry, kernel_size=sides, padding=tuple(pads))
-
-
-@dataclass(frozen=True)
-class SafeSubsampling:
-    """How much the side of the maps may shrink for a given sigma.
-
-    Attributes:
-        ratio: r_s; None is no subsampling.
-        rule: `paper` multiplies the side by 2^(-sigma / r_s); `code` divides it by
-            max(1, 2^sigma / r_s), as the release would if it were switched on.
-        position: Whether the output or the input of the convolution is subsampled.
-    """
-
-    ratio: float | None
-    rule: SafeRule
-    position: SafePosition
-
-    def __post_init__(self) -> None:
-        if self.ratio is not None:
-            check_number("safe_subsample", self.ratio, 0, exclusive=True)
-        check_choice("safe_rule", self.rule, SafeRule)
-        check_choice("safe_position", self.position, SafePosition)
-
-    def factor(self, sigma: float) -> float:
-        """Return new side / side, greater than 0 and at most 1.
-
-        Args:
-            sigma: In taps, without `sigma_scale`: a network that runs at twice its resolution then
-                keeps twice its map sides.
-        """
-        if self.ratio is None:
-            return 1.0
-        if self.rule == "paper":
-            return float(2.0 ** (-sigma / self.ratio))
-        return min(1.0, self.ratio * 2.0**-sigma)
-
-
-@dataclass(frozen=True)
-class Decays:
-    """What the optimiser does to alpha and sigma beside the gradient of the loss.
-
-    Attributes:
-        alpha_penalty: `decay` is weight decay; `frobenius` adds a norm to the loss instead; `none`
-            exempts alpha from both.
-        alpha_weight_decay: Weight of either; None keeps the recipe's weight decay.
-        sigma_lr_scale: Factor of the learning rate for log2 sigma.
-        sigma_weight_decay: Weight decay of log2 sigma, which pulls sigma to 1.
-    """
-
-    alpha_penalty: AlphaPenalty
-    alpha_weight_decay: float | None
-    sigma_lr_scale: float
-    sigma_weight_decay: float
-
-    def __post_init__(self) -> None:
-        check_choice("alpha_penalty", self.alpha_penalty, AlphaPenalty)
-        if self.alpha_weight_decay is not None:
-            check_number("alpha_weight_decay", self.alpha_weight_decay, 0)
-        elif self.alpha_penalty == "frobenius":
-            message = "alpha_weight_decay (=None) must be a number with alpha_penalty 'frobenius'"
-            raise ValueError(message)
-        check_number("sigma_lr_scale", self.sigma_lr_scale, 0, exclusive=True)
-        check_number("sigma_weight_decay", self.sigma_weight_decay, 0)
-
-    @property
-    def alpha_group(self) -> float | None:
-        """Weight decay that the optimiser applies to alpha; None keeps the recipe's."""
-        groups = {"decay": self.alpha_weight_decay, "frobenius": None, "none": 0.0}
-        return groups[self.alpha_penalty]
-
-
-class SafeSubsample(nn.Module):
-    """Nearest-neighbour subsampling of every side by a factor of at most 1.
-
-    Args:
-        factor: New side / side; the new side is rounded down and at least 1.
-        dims: Number of spatial axes.
-    """
-
-    def __init__(self, factor: float, dims: int) -> None:
-        super().__init__()
-        self.factor = factor
-        self.dims = dims
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, C, *S) to (B, C, *S')."""
-        sides = tuple(x.shape[-self.dims :])
-        targets = tuple(max(1, int(side * self.factor)) for side in sides)
-        if targets == sides:
-            return x
-        batch = x if x.dim() == self.dims + 2 else x[None]
-        y = F.interpolate(batch, size=targets, mode="nearest")
-        return y if x.dim() == self.dims + 2 else y[0]

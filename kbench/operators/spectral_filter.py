@@ -89,8 +89,11 @@ def _filter_gradients(
     if ctx.needs_input_grad[1]:
         if ctx.dense:
             product = torch.einsum("bi...,bo...->io...", spectrum.conj(), transform)
-        else:
+        elif torch.is_grad_enabled():
             product = (spectrum.conj() * transform).sum_to_size(response.shape)
+        else:
+            transform.conj_physical_().mul_(spectrum)
+            product = transform.sum_to_size(response.shape).conj()
         grad_response = product * _column_weights(ctx.size, grad)
     return grad_x, grad_response
 

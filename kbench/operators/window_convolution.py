@@ -14,7 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from kbench.operators.fft_convolution import fft_convolve, fft_convolve_factored
+from kbench.operators.fft_convolution import (
+    check_fits,
+    effective_sides,
+    fft_convolve,
+    fft_convolve_factored,
+)
 from kbench.operators.geometry import CONVOLUTIONS, Geometry
 
 Window = tuple[int, int]
@@ -38,6 +43,7 @@ def convolve_window(
     geometry: Geometry, windows: Windows, x: Tensor, kernel: Tensor, bias: Tensor | None
 ) -> Tensor:
     """Map (B, I, *S) to (B, O, *S') with the part (O, I/G, *T) of a kernel of `geometry`."""
+    check_input(geometry, x)
     x, padding = _pad_border(geometry, windows, x)
     sides = tuple(before for before, _ in padding)
     if any(before != after or before < 0 for before, after in padding):
@@ -65,6 +71,7 @@ def convolve_window_spectral(
     kind = x.device.type
     dtype = torch.get_autocast_dtype(kind) if is_autocast_on(kind) else x.dtype
     arguments = (geometry.stride, geometry.dilation, geometry.groups)
+    check_input(geometry, x)
     with without_autocast(x.device):
         x, padding = _pad_border(geometry, windows, x)
         x = _pad_zeros(x, padding)
@@ -75,6 +82,16 @@ def convolve_window_spectral(
         if bias is not None:
             y = y + bias.view(-1, *[1] * geometry.dims)
         return y.to(dtype)
+
+
+def check_input(geometry: Geometry, x: Tensor) -> None:
+    """Refuse an input (B, I, *S) that is smaller than the whole kernel.
+
+    Raises:
+        RuntimeError: As the plain convolution.
+    """
+    padded = [side + sum(pair) for side, pair in zip(x.shape[2:], geometry.padding, strict=True)]
+    check_fits(padded, effective_sides(geometry.kernel_size, geometry.dilation))
 
 
 def is_autocast_on(kind: str) -> bool:

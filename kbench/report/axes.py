@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from kbench.cell import Cell, Choice, Scalar
+from kbench.cell import Cell, Choice, Scalar, as_text
 from kbench.errors import SuiteError, unknown
 from kbench.expansion import axis_values
 
@@ -43,9 +43,7 @@ def path_reader(axes: tuple[str, ...]) -> Callable[[Cell], Path]:
 
 def label(values: tuple[Scalar, ...]) -> str:
     """Return the text of a cell's value on an axis; a dash where it has none."""
-    if not values:
-        return NOT_SET
-    return str(values[0]).lower() if isinstance(values[0], bool) else str(values[0])
+    return as_text(values[0]) if values else NOT_SET
 
 
 def where_filter(where: Mapping[str, tuple[Scalar, ...]]) -> Callable[[Cell], bool]:

@@ -36,6 +36,11 @@ class Side:
         )
         return along, tuple(item for i, item in enumerate(across) if i not in self.levels)
 
+    def separating(self, spec: TableSpec) -> list[str]:
+        """Return the axes that part a row or column into several blocks."""
+        across = spec.columns if self.name == "row" else spec.rows
+        return [axis for i, axis in enumerate(across) if i not in self.levels]
+
 
 @dataclass(frozen=True)
 class Standings:

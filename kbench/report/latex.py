@@ -53,7 +53,7 @@ def render_latex(tables: Sequence[Table], *, standalone: bool = False) -> str:
 
 
 def macros(table: Table) -> str:
-    r"""Return a definition for every number: the mean, `.std`, `.n` and `.published`."""
+    """Return a definition for every number: the mean, `.n`, `.std` and `.published`."""
     lines: list[str] = []
     taken: Counter[str] = Counter()
     for row, entries in zip(table.rows, table.entries, strict=True):
@@ -190,8 +190,8 @@ def _unrepeated(labels: Sequence[str], above: Sequence[str]) -> list[str]:
 def _values(column: Column, entry: Entry) -> Iterator[tuple[str, str]]:
     if entry.value is not None:
         yield "", signed(numbers.number(column.metric, entry.value))
-        yield ".n", str(entry.n)
     if entry.std is not None:
+        yield ".n", str(entry.n)
         yield ".std", numbers.number(column.metric, entry.std)
     if entry.published is not None:
         yield ".published", signed(numbers.number(column.metric, entry.published))

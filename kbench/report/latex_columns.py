@@ -3,14 +3,17 @@
 A field is typeset in two columns, `r@{}l`, so that means line up whatever stands behind them.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from kbench.report import numbers
 from kbench.report.latex_text import escape
+from kbench.report.notes import metric_label
 from kbench.report.table import Column, Entry, Table
 
 Pair = tuple[str, str]
+COMMAND = re.compile(r"\\[A-Za-z]+|[\\{}$]")
 SPAN = 2
 GAP = 2
 
@@ -65,9 +68,11 @@ def width(table: Table, index: int) -> int:
     total = 0
     for field in fields(table, index):
         pairs = (field.pair(column, row[index], common_n) for row in table.entries)
-        longest = max((_visible(left) + _visible(right) for left, right in pairs), default=0)
-        total += max(longest, len(field.title)) + GAP
-    return max(total, *(len(part) + GAP for part in table.column_labels(index)))
+        longest = max((_visible(left + right) for left, right in pairs), default=0)
+        total += max(longest, _visible(field.title)) + GAP
+    labels = [metric_label(column.metric)] if len(table.metrics) > 1 else []
+    labels += [text for text in reversed(table.column_labels(index)) if text]
+    return max(total, len(labels[0]) + GAP)
 
 
 def label_width(table: Table) -> int:
@@ -114,9 +119,7 @@ def _thin(text: str) -> str:
 
 def _visible(text: str) -> int:
     """Return about how many characters of a typeset text can be seen."""
-    for command in (r"\textbf", r"\underline", r"\textsuperscript", r"\pm", r"\,"):
-        text = text.replace(command, "")
-    return sum(character not in "{}$" for character in text)
+    return len(COMMAND.sub("", text))
 
 
 FIELDS = [

@@ -53,25 +53,27 @@ def table_notes(
     whose = "full" if suite.paper is None else "paper's"
     notes = [] if points else ["no cell of the suite belongs into this table"]
     notes += [SPREAD.format(common_n)] if common_n else []
-    notes += _best_notes(standings, entries)
+    notes += _best_notes(spec, standings, entries)
     notes += _protocol_notes(points, whose)
     if paper is not None:
         notes += _published_notes(spec, paper, entries)
     return (*notes, *suite.notes, *spec.notes)
 
 
-def _best_notes(standings: Standings, entries: Sequence[Entry]) -> list[str]:
+def _best_notes(spec: TableSpec, standings: Standings, entries: Sequence[Entry]) -> list[str]:
     if standings.side is None or not any(entry.is_best for entry in entries):
         return []
     block = standings.side.name
+    apart = standings.side.separating(spec)
+    where = f"{block}, apart for each {' and '.join(apart)}," if apart else block
     second = "; underlined: best of the rest" if any(entry.is_second for entry in entries) else ""
     if not standings.tests:
         why = "n = 1, so that no test of significance is possible"
-        return [f"bold: best value of a {block}{second}; {why}"]
+        return [f"bold: best value of a {where}{second}; {why}"]
     untested = ", not tested where n = 1" if standings.untested else ""
     tests = " or ".join(sorted(standings.tests, reverse=True))
     how = f"two-sided {tests}, Holm's correction within the {block}, level {LEVEL:g}{untested}"
-    alike = f"best of a {block} and what is not significantly different from it"
+    alike = f"best of a {where} and what is not significantly different from it"
     return [f"bold: {alike} ({how}){second}"]
 
 

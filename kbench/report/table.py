@@ -94,7 +94,7 @@ class Table:
         """Return the number of seeds of most means over several seeds; None without any."""
         return most_common_n(self.entries)
 
-    @property
+    @cached_property
     def metrics(self) -> tuple[Metric, ...]:
         """Return the metrics, each once."""
         return tuple(dict.fromkeys(column.metric for column in self.columns))

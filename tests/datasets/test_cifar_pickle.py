@@ -1,5 +1,7 @@
 import pickle
+import re
 
+import numpy as np
 import pytest
 import torch
 
@@ -30,3 +32,18 @@ def test_small_set_is_read_as_written(write_small, name, split):
     assert loaded.images.dtype == torch.uint8
     assert torch.equal(loaded.images, torch.from_numpy(images))
     assert torch.equal(loaded.targets, torch.from_numpy(targets))
+
+
+def test_keys_of_python_2_become_bytes(tmp_path):
+    path = tmp_path / "batch"
+    # Protocol 2 by hand: the dictionary {"labels": [3]} with Python 2's strings.
+    path.write_bytes(b"\x80\x02}U\x06labels](K\x03es.")
+    assert read_batch(path) == {b"labels": [3]}
+
+
+@pytest.mark.parametrize("module", [b"numpy.core.multiarray", b"numpy._core.multiarray"])
+def test_arrays_of_old_and_new_numpy_are_read(tmp_path, module):
+    path = tmp_path / "batch"
+    content = pickle.dumps({b"data": np.arange(3)}, protocol=3)
+    path.write_bytes(re.sub(rb"numpy\._?core\.multiarray", module, content))
+    assert read_batch(path)[b"data"].tolist() == [0, 1, 2]

@@ -64,7 +64,7 @@ def test_evaluation_reads_only_after_a_change(copies, parameters) -> None:
 
 def test_frozen_parameters_are_read_once_in_training(copies, parameters) -> None:
     for parameter in parameters:
-        parameter.requires_grad_(False)
+        parameter.requires_grad = False
     for _ in range(3):
         assert read_all(copies, parameters) == [0.0, 1.0, 2.0]
     assert copies.reads == 1

@@ -103,7 +103,10 @@ def test_tiny_magnet_has_the_published_values():
         [0.09898522, -0.17097048, 0.04557481],
     ]
     actual = generator([axis, axis]).view(3, 3)
-    torch.testing.assert_close(actual, torch.tensor(expected).double(), rtol=0, atol=1e-8)
+    # Evaluated with scalars, entry (1, 0) is -0.0895964391: the eighth printed decimal is off.
+    torch.testing.assert_close(
+        actual, torch.tensor(expected, dtype=torch.double), rtol=0, atol=2e-8
+    )
 
 
 @pytest.mark.parametrize("dims", [1, 2])
@@ -160,9 +163,9 @@ def test_initial_tensors_stay_in_and_fill_their_ranges():
             (f.weight / f.gamma, 25.6 / math.sqrt(2) / math.sqrt(4)),
         ]
         for tensor, bound in ranges:
-            assert 0.9 * bound < float(tensor.abs().max()) <= bound * (1 + 1e-6)
+            assert 0.9 * bound < float(tensor.detach().abs().max()) <= bound * (1 + 1e-6)
     for linear in (*generator.hidden, generator.out):
-        assert 0.9 / 8 < float(linear.weight.abs().max()) <= 1 / 8
+        assert 0.9 / 8 < float(linear.weight.detach().abs().max()) <= 1 / 8
 
 
 def test_fourier_frequencies_use_a_ten_times_larger_scale():
@@ -196,7 +199,10 @@ def test_centers_are_clipped_to_the_grid_and_may_crowd_the_last_tap():
     wide = make(dims=1, center_scale=5.0)
     causal = make(dims=1, center_scale=0.25, causal_center=True)
     assert 0.9 < max(float(f.mu.detach().abs().max()) for f in wide.filters) <= 1
-    assert all(float(f.mu.min()) >= 0.75 and float(f.mu.max()) <= 1 for f in causal.filters)
+    assert all(
+        float(f.mu.detach().min()) >= 0.75 and float(f.mu.detach().max()) <= 1
+        for f in causal.filters
+    )
 
 
 @pytest.mark.parametrize(

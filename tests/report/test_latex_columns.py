@@ -1,0 +1,51 @@
+import pytest
+
+from kbench.metrics import find_metric
+from kbench.report.latex_columns import FIELDS, fields, label_width, signed, width
+from kbench.report.reference import Heading
+from kbench.report.table import Column, Entry
+
+COLUMN = Column(Heading(("conv",)), find_metric("top1"))
+MEASURED, PUBLISHED, DIFFERENCE = FIELDS
+
+
+@pytest.mark.parametrize(
+    ("field", "entry", "expected"),
+    [
+        (MEASURED, Entry(value=91.0, n=1), "91.00 & "),
+        (MEASURED, Entry(value=91.0, std=0.5, n=3), r"91.00 & \,$\pm$\,0.50"),
+        (MEASURED, Entry(value=91.0, std=0.5, n=2), r"91.00 & \,$\pm$\,0.50 (n=2)"),
+        (MEASURED, Entry(value=91.0, n=1, is_best=True), r"\textbf{91.00} & "),
+        (MEASURED, Entry(value=91.0, n=1, is_second=True), r"\underline{91.00} & "),
+        (MEASURED, Entry(value=-1.0, n=1, marks=("a", "b")), r"$-$1.00 & \textsuperscript{a,b}"),
+        (MEASURED, Entry(text="not run"), r"\multicolumn{2}{c}{not run}"),
+        (MEASURED, Entry(text="-"), r"\multicolumn{2}{c}{--}"),
+        (PUBLISHED, Entry(published=91.0, published_std=0.1), r"91.00 & \,$\pm$\,0.10"),
+        (PUBLISHED, Entry(), r"\multicolumn{2}{c}{--}"),
+        (DIFFERENCE, Entry(difference=0.5, verdict="close"), "$+$0.50 & close"),
+        (DIFFERENCE, Entry(difference=-0.5, verdict="off"), "$-$0.50 & off"),
+        (DIFFERENCE, Entry(difference=0.001, verdict="match"), r"$\pm$0.00 & match"),
+        (DIFFERENCE, Entry(verdict="not run"), r"\multicolumn{2}{c}{not run}"),
+    ],
+)
+def test_an_entry_is_typeset_in_two_columns(field, entry, expected):
+    assert field.cell(COLUMN, entry, 3) == expected
+
+
+def test_published_fields_stand_where_there_are_published_numbers(table, plain_table):
+    assert len(fields(table, 0)) == 3
+    assert len(fields(plain_table, 0)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("-1", "$-$1"), ("+1", "$+$1"), ("±0", r"$\pm$0"), ("1", "1"), ("", "")]
+)
+def test_signs_are_mathematics(text, expected):
+    assert signed(text) == expected
+
+
+def test_width_counts_what_can_be_seen(table, plain_table):
+    measured, published, difference = "61.01,,0.01 (n=2)d,b", "published", "-0.19close"
+    assert width(table, 1) == len(measured + published + difference) + 3 * 2
+    assert width(plain_table, 0) == len("top1 ↑ (percent)") + 2
+    assert label_width(table) == len("dataset") + 2
