@@ -218,14 +218,16 @@ class _Module:
             inner = annotation.slice
             values = inner.elts if isinstance(inner, ast.Tuple) else [inner]
             return (), tuple(_literal(value) for value in values)
-        if isinstance(annotation, ast.Name) and annotation.id in TYPES:
-            return (annotation.id,), ()
         if isinstance(annotation, ast.Constant) and annotation.value is None:
             return ("None",), ()
-        alias = self.find(annotation.id) if isinstance(annotation, ast.Name) else None
-        if alias is not None and isinstance(alias[1], ast.Assign):
-            return alias[0].allowed(alias[1].value)
-        return (), ()
+        return self.allowed_by_name(annotation.id) if isinstance(annotation, ast.Name) else ((), ())
+
+    def allowed_by_name(self, name: str) -> tuple[tuple[str, ...], tuple[Scalar, ...]]:
+        """Return what a type or an alias of this module allows."""
+        if name in TYPES:
+            return (name,), ()
+        module, node = self.find(name) or (self, None)
+        return module.allowed(node.value) if isinstance(node, ast.Assign) else ((), ())
 
 
 def _names(node: ast.ClassDef | ast.FunctionDef, instance: str) -> list[str]:

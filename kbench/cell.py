@@ -12,6 +12,15 @@ from kbench.errors import RecordError
 from kbench.recipe import Augmentation, Recipe
 
 Scalar = bool | int | float | str
+CHOICES = ("dataset", "architecture", "operator")
+PLAIN: dict[str, type] = {
+    "suite": str,
+    "scale": str,
+    "task": str,
+    "seed": int,
+    "recipe_label": str,
+    "imports": list,
+}
 
 
 def as_text(value: Scalar) -> str:
@@ -123,26 +132,34 @@ class Cell:
             difference = sorted(known ^ given)
             message = f"cell has other keys than this version of kbench writes: {difference}"
             raise RecordError(message)
-        recipe = dict(value["recipe"])
+        wrong = [key for key, kind in PLAIN.items() if not isinstance(value[key], kind)]
+        if wrong:
+            message = f"cell is not what this version of kbench writes: {', '.join(wrong)}"
+            raise RecordError(message)
+        plain = {key: value[key] for key in PLAIN}
         try:
+            recipe = dict(value["recipe"])
             recipe["milestones"] = tuple(recipe["milestones"])
             recipe["augmentation"] = Augmentation(**recipe["augmentation"])
-            parts = {key: Choice(**value[key]) for key in ("dataset", "architecture", "operator")}
+            parts = {key: _read_choice(value[key]) for key in CHOICES}
             return cls(
-                suite=value["suite"],
-                scale=value["scale"],
-                task=value["task"],
                 recipe=Recipe(**recipe),
-                seed=value["seed"],
-                recipe_label=value["recipe_label"],
                 limit=Limit(**value["limit"]),
-                evaluate=tuple(Choice(**item) for item in value["evaluate"]),
-                imports=tuple(value["imports"]),
-                **parts,
+                evaluate=tuple(_read_choice(item) for item in value["evaluate"]),
+                **{**plain, **parts, "imports": tuple(value["imports"])},
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             message = f"cell is not what this version of kbench writes: {error}"
             raise RecordError(message) from error
+
+
+def _read_choice(value: Mapping[str, Any]) -> Choice:
+    kinds = {"name": str, "label": str, "options": dict}
+    wrong = [key for key, kind in kinds.items() if not isinstance(value[key], kind)]
+    if wrong:
+        message = f"{', '.join(wrong)} of {value!r}"
+        raise TypeError(message)
+    return Choice(**value)
 
 
 def read_manifest(path: Path) -> list[Cell]:

@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -18,7 +18,7 @@ from kbench.errors import DatasetError, ExecutorError, RecordError
 from kbench.executors.local import LocalExecutor, LocalSettings
 from kbench.formats import format_plan
 from kbench.machine import Machine, count_cores, data_root, find_gpus
-from kbench.plan import plan_suite
+from kbench.plan import Plan, PlannedCell, plan_suite
 from kbench.state import Kind
 
 EXIT_FAILED = 1
@@ -72,21 +72,36 @@ def run_suites(paths: Sequence[Path], scale: str, options: RunOptions) -> int:
         ExecutorError: If the results folder cannot be written, or there is no such device.
     """
     plans = [plan_suite(path, scale, options.results, options.only) for path in paths]
-    planned = [item for plan in plans for item in plan.cells]
-    chosen = [item for item in planned if item.state.kind in RERUNS[options.rerun]]
+    chosen, rest = divide(plans, RERUNS[options.rerun])
     if options.dry_run:
         click.echo(format_plan(chosen))
         return 0
-    for item in planned:
-        if item not in chosen and item.state.kind not in ("done", "invalid"):
-            click.echo(f"{item.state.kind:9} {item.cell.id}: {item.state.reason}", err=True)
-    left = sum(item.state.kind in ("failed", "unreadable") for item in planned)
-    left -= sum(item.state.kind in ("failed", "unreadable") for item in chosen)
+    failed = tell_left(rest)
     if not chosen:
-        click.echo(f"nothing to run: {len(planned)} cells, {left} failed", err=True)
-        return EXIT_FAILED if left else 0
+        click.echo(f"nothing to run: {len(rest)} cells, {failed} failed", err=True)
+        return EXIT_FAILED if failed else 0
     limits = {plan.suite.file.suite: plan.suite.file.time_limit for plan in plans}
-    return _execute([item.cell for item in chosen], limits, options) or (EXIT_FAILED if left else 0)
+    status = _execute([item.cell for item in chosen], limits, options)
+    return EXIT_FAILED if failed and not status else status
+
+
+def divide(
+    plans: Iterable[Plan], kinds: Container[Kind]
+) -> tuple[list[PlannedCell], list[PlannedCell]]:
+    """Return the planned cells whose state is among the kinds, and the others."""
+    planned = [item for plan in plans for item in plan.cells]
+    chosen = [item for item in planned if item.state.kind in kinds]
+    return chosen, [item for item in planned if item.state.kind not in kinds]
+
+
+def tell_left(planned: Iterable[PlannedCell]) -> int:
+    """Say why cells are not run, where it is not that they are done; return how many failed."""
+    failed = 0
+    for item in planned:
+        if item.state.kind not in ("done", "invalid"):
+            click.echo(f"{item.state.kind:9} {item.cell.id}: {item.state.reason}", err=True)
+        failed += item.state.kind in ("failed", "unreadable")
+    return failed
 
 
 def run_manifest_cell(manifest: Path, index: int, options: RunOptions) -> int:
@@ -127,15 +142,7 @@ def make_settings(limits: Mapping[str, int | None], options: RunOptions) -> Loca
     Raises:
         ExecutorError: If a GPU is asked for and there is none, or more jobs than GPUs.
     """
-    gpus = () if options.device == "cpu" else find_gpus()
-    if options.gpus is not None:
-        gpus = tuple(name.strip() for name in options.gpus.split(",") if name.strip())
-    if options.device == "cuda" and not gpus:
-        message = "--device cuda: no GPU is visible on this machine"
-        raise ExecutorError(message)
-    if gpus and options.jobs is not None and options.jobs > len(gpus):
-        message = f"--jobs {options.jobs}: one job has one GPU, and {len(gpus)} can be used"
-        raise ExecutorError(message)
+    gpus = choose_gpus(options)
     jobs = options.jobs or max(1, len(gpus))
     machine = Machine(
         data_root=data_root(),
@@ -147,6 +154,24 @@ def make_settings(limits: Mapping[str, int | None], options: RunOptions) -> Loca
     chosen = {suite: options.time_limit_s or limit for suite, limit in limits.items()}
     time_limits = {suite: limit for suite, limit in chosen.items() if limit is not None}
     return LocalSettings(machine, jobs, gpus[:jobs], time_limits, options.fail_fast)
+
+
+def choose_gpus(options: RunOptions) -> tuple[str, ...]:
+    """Return the GPUs to share out; none on a CPU.
+
+    Raises:
+        ExecutorError: If a GPU is asked for and there is none, or more jobs than GPUs.
+    """
+    gpus = () if options.device == "cpu" else find_gpus()
+    if options.gpus is not None:
+        gpus = tuple(filter(None, map(str.strip, options.gpus.split(","))))
+    if options.device == "cuda" and not gpus:
+        message = "--device cuda: no GPU is visible on this machine"
+        raise ExecutorError(message)
+    if gpus and options.jobs is not None and options.jobs > len(gpus):
+        message = f"--jobs {options.jobs}: one job has one GPU, and {len(gpus)} can be used"
+        raise ExecutorError(message)
+    return gpus
 
 
 def check_folder(results: Path) -> None:

@@ -13,7 +13,9 @@ What it may offer beyond `forward`, each declared on its class and each optional
 - `version: int`: raised when the operator's numbers change
 """
 
+from kbench.operators import ckconv as ckconv
 from kbench.operators import conv as conv
+from kbench.operators import flexconv as flexconv
 from kbench.operators import gmconv as gmconv
 from kbench.operators import gmconv_controls as gmconv_controls
 from kbench.operators import lc as lc

@@ -291,9 +291,10 @@ class CKConv1d(GeneratedConv):
 class CKConv2d(GeneratedConv):
     r"""2-D convolution whose kernel a small network generates from coordinates.
 
-    The kernel is :math:`K_{oi}(p) = s \, \psi_{oi}(p)`. :math:`\psi` is the generator, evaluated on K x K points of [-1, 1]^2, s the `kernel_scale`. The
-    layer equals the plain convolution with that kernel (CKConv, arXiv 2102.02611; FlexConv, section
-    3). The official code takes no stride, dilation, groups or even input sides with `same`.
+    The kernel is :math:`K_{oi}(p) = s \, \psi_{oi}(p)`: :math:`\psi` is the generator, evaluated on
+    K x K points of [-1, 1]^2, s the `kernel_scale`. The layer equals the plain convolution with
+    that kernel (CKConv, arXiv 2102.02611; FlexConv, section 3). The official code takes no stride,
+    dilation, groups or even input sides with `same`.
 
     Args:
         in_channels: I, the number of input channels.

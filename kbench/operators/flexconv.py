@@ -167,7 +167,8 @@ class FlexConv1d(MaskedConv):
 class FlexConv2d(MaskedConv):
     r"""2-D convolution with a generated kernel under a learnable Gaussian mask that sets its size.
 
-    The kernel is :math:`K_{oi}(p) = s \, m(p) \, \psi_{oi}(p)`. :math:`\psi` is the generator, evaluated on K x K points of [-1, 1]^2, s the `kernel_scale`, and
+    The kernel is :math:`K_{oi}(p) = s \, m(p) \, \psi_{oi}(p)`: :math:`\psi` is the generator,
+    evaluated on K x K points of [-1, 1]^2, s the `kernel_scale`, and
     :math:`m(p) = \prod_d \exp(-\frac12 ((p_d - \mu_d) / \sigma_d)^2)` one learnable mask for all
     channels (FlexConv, ICLR 2022, equations 2 to 4). Taps where the mask is below `mask_threshold`
     are zero; the window of the others is symmetric about the kernel's centre, and no gradient flows

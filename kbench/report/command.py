@@ -1,8 +1,7 @@
 """The command `report`: from suites and records to files or the terminal."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import click
@@ -11,16 +10,13 @@ from kbench.errors import RecordError, SuiteError
 from kbench.expansion import Suite
 from kbench.files import replace_text
 from kbench.report.build import build_tables
-from kbench.report.data import render_csv, render_json
-from kbench.report.latex import render_latex
-from kbench.report.markdown import render_markdown
 from kbench.report.published import Published, read_published
+from kbench.report.render import SUFFIXES, render
 from kbench.report.table import Table
 from kbench.state import find_states
 from kbench.suite import load_suite
 
 EXIT_OUTSIDE_TOLERANCE = 3
-SUFFIXES = {"markdown": "md", "latex": "tex", "csv": "csv", "json": "json"}
 PUBLISHED_LEVELS = 4
 
 
@@ -51,17 +47,11 @@ def report_suites(paths: Sequence[Path], scale: str, results: Path, options: Rep
     tables = [
         table for path in paths or find_suites() for table in suite_tables(path, scale, results)
     ]
-    renderers: dict[str, Callable[[Sequence[Table]], str]] = {
-        "markdown": render_markdown,
-        "latex": partial(render_latex, standalone=options.standalone),
-        "csv": render_csv,
-        "json": render_json,
-    }
     for name in options.formats or ("markdown",):
         if options.output is None:
-            click.echo(renderers[name](tables))
+            click.echo(render(name, tables, standalone=options.standalone))
         else:
-            _write(options.output, name, tables, renderers[name])
+            _write(options.output, name, tables, standalone=options.standalone)
     verdicts = [e.verdict for table in tables for row in table.entries for e in row]
     return EXIT_OUTSIDE_TOLERANCE if options.check and "off" in verdicts else 0
 
@@ -115,16 +105,14 @@ def find_published(suite: Suite) -> Published | None:
     raise SuiteError([message])
 
 
-def _write(
-    folder: Path, name: str, tables: Sequence[Table], render: Callable[[Sequence[Table]], str]
-) -> None:
+def _write(folder: Path, name: str, tables: Sequence[Table], *, standalone: bool) -> None:
     """Write one file for each suite."""
     for suite in dict.fromkeys(table.suite for table in tables):
         path = folder / f"{suite}.{SUFFIXES[name]}"
-        text = render([table for table in tables if table.suite == suite])
+        own = [table for table in tables if table.suite == suite]
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            replace_text(path, text)
+            replace_text(path, render(name, own, standalone=standalone))
         except OSError as error:
             message = f"{path}: cannot be written: {error.strerror}"
             raise RecordError(message) from error

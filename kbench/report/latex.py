@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from kbench.report import numbers
-from kbench.report.latex_columns import SPAN, fields, signed
+from kbench.report.latex_columns import Layout, signed
 from kbench.report.latex_pages import Part, is_wide, split, whole
 from kbench.report.latex_text import escape, macro_name
 from kbench.report.notes import metric_label
@@ -46,9 +46,10 @@ def render_latex(tables: Sequence[Table], *, standalone: bool = False) -> str:
     if not standalone:
         blocks = [block for table in tables for block in (macros(table), fragment(table))]
         return DEFINITIONS + "\n".join(["", *blocks])
-    turned = any(is_wide(table) for table in tables)
+    layouts = [Layout(table) for table in tables]
+    turned = any(map(is_wide, layouts))
     head = PREAMBLE % {"paper": ",landscape" if turned else "", "definitions": DEFINITIONS}
-    bodies = "\n\\bigskip\n".join(document_body(table, turned=turned) for table in tables)
+    bodies = "\n\\bigskip\n".join(document_body(layout, turned=turned) for layout in layouts)
     return f"{head}{''.join(map(macros, tables))}{bodies}\\end{{document}}\n"
 
 
@@ -73,33 +74,32 @@ def fragment(table: Table) -> str:
     """Return a floating table."""
     lines = [r"\begin{table}", r"\centering", rf"\caption{{{escape(table.caption)}}}"]
     lines += [rf"\label{{tab:{macro_name(table.suite, table.id)}}}"]
-    lines += tabular(table, whole(table)) if table.rows else []
+    lines += tabular(Layout(table), whole(table)) if table.rows else []
     lines += [r"\par\smallskip", r"\begin{minipage}{\linewidth}\footnotesize\raggedright"]
     return "\n".join([*lines, *footnotes(table), r"\end{minipage}", r"\end{table}", ""])
 
 
-def document_body(table: Table, *, turned: bool) -> str:
+def document_body(layout: Layout, *, turned: bool) -> str:
     """Return a table in as many parts as its pages need."""
+    table = layout.table
     lines: list[str] = []
-    parts = split(table, turned=turned)
+    parts = split(layout, turned=turned)
     for index, part in enumerate(parts):
         more = f" (part {index + 1} of {len(parts)})" if len(parts) > 1 else ""
         again = r"\addtocounter{table}{-1}" if index else ""
         lines += [r"\begin{minipage}{\linewidth}\centering\small\kbenchfloat"]
         lines += [rf"{again}\caption{{{escape(table.caption)}{more}}}"]
         if table.rows:
-            lines += [r"\begin{lrbox}{\kbenchbox}", *tabular(table, part), r"\end{lrbox}"]
+            lines += [r"\begin{lrbox}{\kbenchbox}", *tabular(layout, part), r"\end{lrbox}"]
             lines += [r"\kbenchfit"]
         lines += [r"\end{minipage}\par\medskip"]
     lines += [r"{\footnotesize\raggedright", *footnotes(table), "}"]
     return "\n".join([*lines, ""])
 
 
-def tabular(table: Table, part: Part) -> list[str]:
+def tabular(layout: Layout, part: Part) -> list[str]:
     """Return the lines of the tabular of a part of a table."""
-    specification = "".join(
-        field.specification for index in part.columns for field in fields(table, index)
-    )
+    table = layout.table
     body = []
     above: tuple[str, ...] = ()
     for number in part.rows:
@@ -107,11 +107,12 @@ def tabular(table: Table, part: Part) -> list[str]:
         if above and len(row.labels) > 1 and row.labels[0] != above[0]:
             body.append(r"\addlinespace")
         labels = [escape(text) for text in _unrepeated(row.labels, above)]
-        body.append(" & ".join([*labels, *_cells(table, part, table.entries[number])]) + r" \\")
+        cells = layout.cells(part.columns, table.entries[number])
+        body.append(" & ".join([*labels, *cells]) + r" \\")
         above = row.labels
-    left = "l" * len(table.row_axes)
-    start = [rf"\begin{{tabular}}{{{left}{specification}}}", r"\toprule"]
-    return [*start, *_header(table, part), r"\midrule", *body, r"\bottomrule", r"\end{tabular}"]
+    columns = "l" * len(table.row_axes) + layout.specification(part.columns)
+    start = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
+    return [*start, *_header(layout, part), r"\midrule", *body, r"\bottomrule", r"\end{tabular}"]
 
 
 def footnotes(table: Table) -> list[str]:
@@ -120,20 +121,15 @@ def footnotes(table: Table) -> list[str]:
     return [*(rf"{escape(note)}\par" for note in table.notes), *marked]
 
 
-def _cells(table: Table, part: Part, entries: Sequence[Entry]) -> Iterator[str]:
-    for index in part.columns:
-        for field in fields(table, index):
-            yield field.cell(table.columns[index], entries[index], table.common_n)
-
-
-def _header(table: Table, part: Part) -> list[str]:
+def _header(layout: Layout, part: Part) -> list[str]:
     """Return the rows of the header, a rule under every level but the last."""
-    levels = [_level(table, part, depth) for depth in range(len(table.column_axes))]
+    table = layout.table
+    levels = [_level(layout, part, depth) for depth in range(len(table.column_axes))]
     if len(table.metrics) > 1:
-        levels.append([_metric(table, index) for index in part.columns])
+        levels.append([_metric(layout, index) for index in part.columns])
     if any(table.has_published[index] for index in part.columns):
-        shown = [field for index in part.columns for field in fields(table, index)]
-        levels.append([(field.title, SPAN) for field in shown])
+        shown = [field for index in part.columns for field in layout.fields[index]]
+        levels.append([(field.title, field.span) for field in shown])
     names = [escape(axis) for axis in table.row_axes]
     blank = [""] * len(names)
     lines: list[str] = []
@@ -142,8 +138,8 @@ def _header(table: Table, part: Part) -> list[str]:
     return [*lines, _header_row(names, levels[-1])]
 
 
-def _metric(table: Table, index: int) -> tuple[str, int]:
-    return escape(metric_label(table.columns[index].metric)), _span(table, index)
+def _metric(layout: Layout, index: int) -> tuple[str, int]:
+    return escape(metric_label(layout.table.columns[index].metric)), layout.span(index)
 
 
 def _header_row(names: Sequence[str], level: Iterable[tuple[str, int]]) -> str:
@@ -151,13 +147,13 @@ def _header_row(names: Sequence[str], level: Iterable[tuple[str, int]]) -> str:
     return " & ".join([*names, *cells]) + r" \\"
 
 
-def _level(table: Table, part: Part, depth: int) -> list[tuple[str, int]]:
+def _level(layout: Layout, part: Part, depth: int) -> list[tuple[str, int]]:
     """Return label and span of each group of columns whose labels agree down to a depth."""
     groups: list[tuple[str, int]] = []
     before: tuple[str, ...] | None = None
     for index in part.columns:
-        labels = table.column_labels(index)[: depth + 1]
-        span = _span(table, index)
+        labels = layout.table.column_labels(index)[: depth + 1]
+        span = layout.span(index)
         if labels == before:
             groups[-1] = (groups[-1][0], groups[-1][1] + span)
         else:
@@ -173,10 +169,6 @@ def _rules(level: Iterable[tuple[str, int]], first: int) -> str:
             rules.append(rf"\cmidrule(lr){{{first + 1}-{first + span}}}")
         first += span
     return "".join(rules)
-
-
-def _span(table: Table, index: int) -> int:
-    return SPAN * len(fields(table, index))
 
 
 def _unrepeated(labels: Sequence[str], above: Sequence[str]) -> list[str]:

@@ -1,11 +1,13 @@
 """Columns of a LaTeX table: measured, published, difference; text and width of each.
 
 A field is typeset in two columns, `r@{}l`, so that means line up whatever stands behind them.
+Where nothing does, one centred column looks better under a wide header.
 """
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from kbench.report import numbers
 from kbench.report.latex_text import escape
@@ -14,40 +16,104 @@ from kbench.report.table import Column, Entry, Table
 
 Pair = tuple[str, str]
 COMMAND = re.compile(r"\\[A-Za-z]+|[\\{}$]")
-SPAN = 2
 GAP = 2
 
 
 @dataclass(frozen=True)
 class Field:
-    """Two typeset columns under one title.
+    """Measured, published or difference, as it is typeset.
 
     Attributes:
         title: Header, if a table has published numbers.
         glue: What separates the two columns.
         pair: Gives the left and right text of an entry; a left text alone is centred over both.
+        span: Number of typeset columns; one, centred, where nothing stands on the right.
+        digits: Characters of the longest number of a single column; shorter ones are filled up.
     """
 
     title: str
     glue: str
     pair: Callable[[Column, Entry, int | None], Pair]
+    span: int = 2
+    digits: int = 0
 
     @property
     def specification(self) -> str:
         """Return the columns as `tabular` takes them."""
-        return f"r@{{{self.glue}}}l"
+        return "c" if self.span == 1 else f"r@{{{self.glue}}}l"
 
     def cell(self, column: Column, entry: Entry, common_n: int | None) -> str:
-        """Return the two cells of an entry."""
+        """Return the cells of an entry."""
         left, right = self.pair(column, entry, common_n)
+        if self.span == 1:
+            missing = self.digits - _visible(left) if is_number(left) else 0
+            return rf"\phantom{{{'0' * missing}}}{left}" if missing else left
         if left and not is_number(left):
-            return rf"\multicolumn{{{SPAN}}}{{c}}{{{left}{right}}}"
+            return rf"\multicolumn{{{self.span}}}{{c}}{{{left}{right}}}"
         return f"{left} & {right}"
 
 
-def fields(table: Table, index: int) -> list[Field]:
-    """Return the fields of a column: published ones only where there are published numbers."""
-    return FIELDS if table.has_published[index] else FIELDS[:1]
+@dataclass(frozen=True)
+class Layout:
+    """A table with the fields of its columns."""
+
+    table: Table
+
+    @cached_property
+    def fields(self) -> list[list[Field]]:
+        """Return the fields of each column: published ones only where there are such numbers."""
+        return [
+            [self._fit(field, index) for field in (FIELDS if has_published else FIELDS[:1])]
+            for index, has_published in enumerate(self.table.has_published)
+        ]
+
+    @cached_property
+    def widths(self) -> list[int]:
+        """Return about how many characters wide each column is, fields and gaps included."""
+        return [self._width(index) for index in range(len(self.table.columns))]
+
+    @property
+    def label_width(self) -> int:
+        """Return about how many characters wide the row labels are."""
+        labels = zip(self.table.row_axes, *(row.labels for row in self.table.rows), strict=True)
+        return sum(max(map(len, texts)) + GAP for texts in labels)
+
+    def span(self, index: int) -> int:
+        """Return the number of typeset columns of a column."""
+        return sum(field.span for field in self.fields[index])
+
+    def specification(self, indices: Iterable[int]) -> str:
+        """Return typeset columns as `tabular` takes them."""
+        return "".join(field.specification for index in indices for field in self.fields[index])
+
+    def cells(self, indices: Iterable[int], entries: Sequence[Entry]) -> Iterator[str]:
+        """Yield the cells of a row."""
+        for index in indices:
+            for field in self.fields[index]:
+                column = self.table.columns[index]
+                yield field.cell(column, entries[index], self.table.common_n)
+
+    def _pairs(self, field: Field, index: int) -> Iterator[Pair]:
+        column, common_n = self.table.columns[index], self.table.common_n
+        return (field.pair(column, row[index], common_n) for row in self.table.entries)
+
+    def _fit(self, field: Field, index: int) -> Field:
+        pairs = list(self._pairs(field, index))
+        if any(right for _, right in pairs):
+            return field
+        digits = max((_visible(left) for left, _ in pairs if is_number(left)), default=0)
+        return replace(field, span=1, digits=digits)
+
+    def _width(self, index: int) -> int:
+        total = 0
+        for field in self.fields[index]:
+            pairs = self._pairs(field, index)
+            longest = max((_visible(left + right) for left, right in pairs), default=0)
+            total += max(longest, _visible(field.title)) + GAP
+        metric = self.table.columns[index].metric
+        labels = [metric_label(metric)] if len(self.table.metrics) > 1 else []
+        labels += [text for text in reversed(self.table.column_labels(index)) if text]
+        return max(total, len(labels[0]) + GAP)
 
 
 def signed(text: str) -> str:
@@ -60,27 +126,6 @@ def signed(text: str) -> str:
 def is_number(text: str) -> bool:
     """Return whether a typeset text is a number rather than words or a dash."""
     return any(character.isdigit() for character in text)
-
-
-def width(table: Table, index: int) -> int:
-    """Return about how many characters wide a column is, fields and gaps included."""
-    column, common_n = table.columns[index], table.common_n
-    total = 0
-    for field in fields(table, index):
-        pairs = (field.pair(column, row[index], common_n) for row in table.entries)
-        longest = max((_visible(left + right) for left, right in pairs), default=0)
-        total += max(longest, _visible(field.title)) + GAP
-    labels = [metric_label(column.metric)] if len(table.metrics) > 1 else []
-    labels += [text for text in reversed(table.column_labels(index)) if text]
-    return max(total, len(labels[0]) + GAP)
-
-
-def label_width(table: Table) -> int:
-    """Return about how many characters wide the row labels are."""
-    return sum(
-        max(len(text) for text in texts) + GAP
-        for texts in zip(table.row_axes, *(row.labels for row in table.rows), strict=True)
-    )
 
 
 def marks(names: Iterable[str]) -> str:

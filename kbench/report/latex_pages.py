@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from kbench.report.latex_columns import label_width, width
+from kbench.report.latex_columns import Layout
 from kbench.report.table import Table
 
-# Characters of 9 pt and rows that fit on an A4 page with margins of 2 cm. A table up to a fifth
+# Characters of 9 pt and rows that fit on an A4 page with margins of 2 cm. A table a little
 # wider is scaled down and stays readable.
-PORTRAIT_CHARACTERS, LANDSCAPE_CHARACTERS = 105, 160
-PORTRAIT_ROWS, LANDSCAPE_ROWS = 45, 26
-SQUEEZE = 1.2
+PORTRAIT_CHARACTERS, LANDSCAPE_CHARACTERS = 105, 150
+PORTRAIT_ROWS, LANDSCAPE_ROWS = 45, 28
+SQUEEZE = 1.15
 
 
 @dataclass(frozen=True)
@@ -27,24 +27,25 @@ def whole(table: Table) -> Part:
     return Part(range(len(table.rows)), range(len(table.columns)))
 
 
-def is_wide(table: Table) -> bool:
+def is_wide(layout: Layout) -> bool:
     """Return whether a table does not fit on an upright page."""
-    widths = sum(width(table, index) for index in range(len(table.columns)))
-    return bool(table.rows) and label_width(table) + widths > PORTRAIT_CHARACTERS
+    has_rows = bool(layout.table.rows)
+    return has_rows and layout.label_width + sum(layout.widths) > PORTRAIT_CHARACTERS
 
 
-def split(table: Table, *, turned: bool) -> list[Part]:
-    """Return the parts of a table, one for each page.
+def split(layout: Layout, *, turned: bool) -> list[Part]:
+    """Return the parts of a table, each of which fits on a page.
 
     Args:
-        table: The table.
+        layout: The table.
         turned: Whether pages are landscape.
     """
+    table = layout.table
     if not table.rows:
         return [whole(table)]
     room = (LANDSCAPE_CHARACTERS if turned else PORTRAIT_CHARACTERS) * SQUEEZE
     height = LANDSCAPE_ROWS if turned else PORTRAIT_ROWS
-    stripes = list(_stripes(table, room - label_width(table)))
+    stripes = list(_stripes(layout, room - layout.label_width))
     count = len(table.rows)
     return [
         Part(range(start, min(start + height, count)), columns)
@@ -53,15 +54,15 @@ def split(table: Table, *, turned: bool) -> list[Part]:
     ]
 
 
-def _stripes(table: Table, room: float) -> Iterator[list[int]]:
+def _stripes(layout: Layout, room: float) -> Iterator[list[int]]:
     """Yield columns that fit side by side; columns under one outer label stay together if they can.
 
     A column wider than the room has a stripe of its own.
     """
     stripe: list[int] = []
     used = 0
-    for group in _groups(table, room):
-        needed = sum(width(table, index) for index in group)
+    for group in _groups(layout, room):
+        needed = sum(layout.widths[index] for index in group)
         if stripe and used + needed > room:
             yield stripe
             stripe, used = [], 0
@@ -70,11 +71,11 @@ def _stripes(table: Table, room: float) -> Iterator[list[int]]:
         yield stripe
 
 
-def _groups(table: Table, room: float) -> Iterator[list[int]]:
-    indices = range(len(table.columns))
-    for _, group in groupby(indices, key=lambda index: table.columns[index].heading.labels[0]):
+def _groups(layout: Layout, room: float) -> Iterator[list[int]]:
+    columns = layout.table.columns
+    for _, group in groupby(range(len(columns)), key=lambda i: columns[i].heading.labels[0]):
         members = list(group)
-        if sum(width(table, index) for index in members) <= room:
+        if sum(layout.widths[index] for index in members) <= room:
             yield members
         else:
             yield from ([index] for index in members)

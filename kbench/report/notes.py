@@ -65,7 +65,7 @@ def _best_notes(spec: TableSpec, standings: Standings, entries: Sequence[Entry])
         return []
     block = standings.side.name
     apart = standings.side.separating(spec)
-    where = f"{block}, apart for each {' and '.join(apart)}," if apart else block
+    where = f"{block} (within each {' and '.join(apart)})" if apart else block
     second = "; underlined: best of the rest" if any(entry.is_second for entry in entries) else ""
     if not standings.tests:
         why = "n = 1, so that no test of significance is possible"

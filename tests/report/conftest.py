@@ -36,7 +36,7 @@ def make_cell():
 def make_suite():
     """Return a function that makes a suite file with one table."""
 
-    def make(paper=None, notes=(), **table):
+    def make(paper=None, suite_notes=(), **table):
         given = {"id": "main", "rows": "dataset", "columns": "operator", "metric": "top1"} | table
         return SuiteFile.model_validate(
             {
@@ -45,7 +45,7 @@ def make_suite():
                 "recipe": "plain",
                 "grid": [BLOCK],
                 "paper": paper,
-                "notes": list(notes),
+                "notes": list(suite_notes),
                 "tables": [given],
             }
         )
@@ -128,7 +128,7 @@ def table(make_cell, make_suite, write, results, published) -> Table:
             write(cell, value or 0.0, status, "loss is nan" if value is None else "")
     suite = make_suite(
         paper="demo",
-        notes=["images are 8 \N{MULTIPLICATION SIGN} 8 \N{MICRO SIGN}m & grey"],
+        suite_notes=["images are 8 \N{MULTIPLICATION SIGN} 8 \N{MICRO SIGN}m & grey"],
         title="Table of 100 % synthetic #1 numbers",
         published={
             "table": "table1",

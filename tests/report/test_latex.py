@@ -49,7 +49,7 @@ def test_output_is_ascii(nasty_table):
 def test_rows_have_as_many_cells_as_the_tabular_has_columns(table, plain_table):
     for text in render_latex([table, plain_table]).split(r"\begin{tabular}")[1:]:
         specification, rest = text.split("\n", 1)
-        columns = len(re.findall("[lr]", re.sub("@{[^}]*}", "", specification)))
+        columns = len(re.findall("[clr]", re.sub("@{[^}]*}", "", specification)))
         rows = [
             line for line in rest.split(r"\bottomrule")[0].splitlines() if line.endswith("\\\\")
         ]

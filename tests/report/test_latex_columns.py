@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from kbench.metrics import find_metric
-from kbench.report.latex_columns import FIELDS, fields, label_width, signed, width
+from kbench.report.latex_columns import FIELDS, Layout, signed
 from kbench.report.reference import Heading
 from kbench.report.table import Column, Entry
 
@@ -33,8 +35,16 @@ def test_an_entry_is_typeset_in_two_columns(field, entry, expected):
 
 
 def test_published_fields_stand_where_there_are_published_numbers(table, plain_table):
-    assert len(fields(table, 0)) == 3
-    assert len(fields(plain_table, 0)) == 1
+    assert len(Layout(table).fields[0]) == 3
+    assert len(Layout(plain_table).fields[0]) == 1
+
+
+def test_numbers_with_nothing_behind_them_are_one_column_filled_up(plain_table):
+    row = list(plain_table.entries[0])
+    row[0] = replace(row[0], value=9.0)
+    layout = Layout(replace(plain_table, entries=(tuple(row), *plain_table.entries[1:])))
+    assert layout.specification([0]) == "c"
+    assert next(layout.cells([0], row)) == r"\phantom{0}\underline{9.00}"
 
 
 @pytest.mark.parametrize(
@@ -46,6 +56,6 @@ def test_signs_are_mathematics(text, expected):
 
 def test_width_counts_what_can_be_seen(table, plain_table):
     measured, published, difference = "61.01,,0.01 (n=2)d,b", "published", "-0.19close"
-    assert width(table, 1) == len(measured + published + difference) + 3 * 2
-    assert width(plain_table, 0) == len("top1 ↑ (percent)") + 2
-    assert label_width(table) == len("dataset") + 2
+    assert Layout(table).widths[1] == len(measured + published + difference) + 3 * 2
+    assert Layout(plain_table).widths[0] == len("top1 ↑ (percent)") + 2
+    assert Layout(table).label_width == len("dataset") + 2

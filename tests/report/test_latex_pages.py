@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from kbench.report.latex_columns import label_width, width
+from kbench.report.latex_columns import Layout
 from kbench.report.latex_pages import LANDSCAPE_CHARACTERS, SQUEEZE, is_wide, split
 
 
@@ -11,21 +11,22 @@ def repeat(table, times):
 
 
 def test_a_small_table_is_one_part(plain_table):
-    part = split(plain_table, turned=True)[0]
+    part = split(Layout(plain_table), turned=True)[0]
     assert list(part.columns) == list(range(8))
     assert list(part.rows) == [0, 1]
 
 
 def test_a_table_of_many_columns_turns_the_page(table):
-    assert is_wide(repeat(table, 3))
+    assert is_wide(Layout(repeat(table, 3)))
 
 
 def test_parts_hold_every_column_once_and_fit(table):
     wide = repeat(table, 9)
-    parts = split(wide, turned=True)
+    parts = split(Layout(wide), turned=True)
     assert [index for part in parts for index in part.columns] == list(range(len(wide.columns)))
-    room = LANDSCAPE_CHARACTERS * SQUEEZE - label_width(wide)
-    assert all(sum(width(wide, index) for index in part.columns) <= room for part in parts)
+    layout = Layout(wide)
+    room = LANDSCAPE_CHARACTERS * SQUEEZE - layout.label_width
+    assert all(sum(layout.widths[index] for index in part.columns) <= room for part in parts)
 
 
 def test_columns_of_one_outer_label_stay_together(plain_table):
@@ -39,7 +40,7 @@ def test_columns_of_one_outer_label_stay_together(plain_table):
     )
     outer = [
         {wide.columns[index].heading.labels[0] for index in part.columns}
-        for part in split(wide, turned=True)
+        for part in split(Layout(wide), turned=True)
     ]
     assert len(outer) > 1
     assert sum(len(labels) for labels in outer) == 4
@@ -47,6 +48,6 @@ def test_columns_of_one_outer_label_stay_together(plain_table):
 
 def test_parts_hold_every_row_once(table):
     long = replace(table, rows=table.rows * 50, entries=table.entries * 50)
-    parts = split(long, turned=True)
+    parts = split(Layout(long), turned=True)
     assert len(parts) > 1
     assert [index for part in parts for index in part.rows] == list(range(150))

@@ -1,0 +1,67 @@
+import pytest
+
+from kbench.cell import Limit
+from kbench.metrics import find_metric
+from kbench.report.build import build_tables
+from kbench.report.notes import caption, metric_label
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected"),
+    [("top1", "top1 ↑ (percent)"), ("loss", "loss ↓ (nats)"), ("macs", "macs ↓")],
+)
+def test_a_metric_is_shown_with_direction_and_unit(metric, expected):
+    assert metric_label(find_metric(metric)) == expected
+
+
+def test_a_caption_names_the_only_metric(make_suite):
+    one, two = make_suite(title="Mine"), make_suite(metric=["top1", "loss"])
+    assert caption(one, one.tables[0]) == "Mine: top1 ↑ (percent)"
+    assert caption(two, two.tables[0]) == "Demonstration"
+
+
+@pytest.fixture
+def notes_of(make_suite, results):
+    def notes_of(cells, *, paper=None, **table):
+        return build_tables(make_suite(paper=paper, **table), cells, results)[0].notes
+
+    return notes_of
+
+
+def test_spread_and_tests_are_told(make_cell, write, notes_of):
+    cells = [make_cell(operator=name, seed=seed) for name in ("conv", "lc") for seed in range(2)]
+    for number, cell in enumerate(cells):
+        write(cell, 90.0 + number**2)
+    spread, best = notes_of(cells)
+    assert spread == (
+        "mean ± sample standard deviation, n = 2 seeds unless given; without ± a single seed"
+    )
+    assert best == (
+        "bold: best of a row and what is not significantly different from it (two-sided paired"
+        " t-test over common seeds, Holm's correction within the row, level 0.05)"
+    )
+
+
+def test_single_seeds_are_told_to_be_untested(make_cell, write, notes_of):
+    cells = [make_cell(operator=name) for name in ("conv", "lc")]
+    for number, cell in enumerate(cells):
+        write(cell, 90.0 + number)
+    why = "n = 1, so that no test of significance is possible"
+    assert notes_of(cells) == (f"bold: best value of a row; underlined: best of the rest; {why}",)
+
+
+@pytest.mark.parametrize(
+    ("paper", "whose"), [("demo", "paper's"), (None, "full")], ids=["paper", "none"]
+)
+def test_other_scales_and_limits_are_told(make_cell, notes_of, paper, whose):
+    cell = make_cell(scale="smoke", limit=Limit(256, 100))
+    assert notes_of([cell], paper=paper) == (
+        f"scale smoke: not the {whose} protocol",
+        "limit: only the first 256 training images and 100 test images",
+    )
+
+
+def test_notes_of_suite_and_table_come_last(make_suite, make_cell, results):
+    suite = make_suite(suite_notes=["of the suite"], notes=["of the table"])
+    notes = build_tables(suite, [make_cell()], results)[0].notes
+    assert notes[-2:] == ("of the suite", "of the table")

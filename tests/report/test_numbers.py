@@ -1,0 +1,46 @@
+import pytest
+
+from kbench.metrics import find_metric
+from kbench.report import numbers
+from kbench.report.table import Entry
+
+TOP1, COUNT, LOSS = (find_metric(name) for name in ("top1", "num_params", "loss"))
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "expected"),
+    [
+        (TOP1, 91.456, "91.46"),
+        (TOP1, -0.001, "0.00"),
+        (TOP1, -0.5, "-0.50"),
+        (COUNT, 272474.0, "272,474"),
+        (LOSS, 0.12345, "0.1235"),
+    ],
+)
+def test_numbers_have_the_decimals_of_the_metric(metric, value, expected):
+    assert numbers.number(metric, value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0.5, "+0.50"), (-0.5, "-0.50"), (0.001, "±0.00"), (-0.001, "±0.00")]
+)
+def test_differences_have_a_sign(value, expected):
+    assert numbers.difference(TOP1, value) == expected
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        (Entry(value=91.0, n=1), ""),
+        (Entry(value=91.0, std=0.5, n=3), " ± 0.50"),
+        (Entry(value=91.0, std=0.5, n=2), " ± 0.50 (n=2)"),
+    ],
+    ids=["one-seed", "usual", "fewer"],
+)
+def test_a_spread_is_shown_for_several_seeds_and_n_where_it_is_unusual(entry, expected):
+    assert numbers.spread(TOP1, entry, 3) == expected
+
+
+def test_a_published_spread_is_shown_if_there_is_one():
+    assert numbers.published_spread(TOP1, Entry(published=91.0)) == ""
+    assert numbers.published_spread(TOP1, Entry(published=91.0, published_std=0.2)) == " ± 0.20"
