@@ -48,8 +48,9 @@ def test_versions_are_read_from_the_class_and_its_bases() -> None:
 
 
 @pytest.fixture
-def smear(registries):
+def smear(request):
     """Register an operator of a user's own."""
+    request.getfixturevalue("registries")
 
     class Smear:
         """Operator of a user's own.
@@ -66,7 +67,8 @@ def smear(registries):
     return Smear
 
 
-def test_names_that_others_registered_are_found_too(smear) -> None:
+@pytest.mark.usefixtures("smear")
+def test_names_that_others_registered_are_found_too() -> None:
     entry = find_entries("operator")["smear"]
     assert (entry.name, entry.summary, entry.version) == (
         "smear",
@@ -92,7 +94,7 @@ def test_a_name_of_kbench_registered_by_others_is_a_clash(smear) -> None:
 OPTIONS = {
     "int": Option(("int",), (), 1),
     "float": Option(("float",), (), 1.0),
-    "bool": Option(("bool",), (), True),
+    "bool": Option(("bool",), (), default=True),
     "str": Option(("str",), (), "x"),
     "choice": Option((), ("a", 1), "a"),
     "either": Option(("float",), ("same",), "same"),

@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from kbench.errors import UnsupportedError
 from kbench.operators.flexconv_cache import EvalCache, Tensors
 from kbench.operators.flexconv_mask import tap_positions
-from kbench.operators.flexconv_options import CKConvOptions, build_generator, takes
+from kbench.operators.flexconv_options import CKConvOptions, build_generator
 from kbench.operators.geometry import Geometry, Padding, Size
 from kbench.operators.kernel_generators import widen
+from kbench.operators.options import takes
 from kbench.operators.window_convolution import (
     Windows,
     convolve_window,

@@ -21,8 +21,9 @@ from kbench.operators.flexconv_mask import (
     mask_values,
     mask_window,
 )
-from kbench.operators.flexconv_options import AliasTarget, CKConvOptions, FlexConvOptions, takes
+from kbench.operators.flexconv_options import AliasTarget, CKConvOptions, FlexConvOptions
 from kbench.operators.kernel_generators import Bound, widen
+from kbench.operators.options import takes
 from kbench.operators.window_convolution import Windows
 from kbench.registry import OPERATORS, OPERATORS_1D
 

@@ -4,11 +4,10 @@ They are fields of a dataclass because there are more of them than a signature c
 registry shows is made from the fields, so nothing is declared twice.
 """
 
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from math import inf, nan
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from kbench.operators.kernel_generators import (
     BiasInit,
@@ -22,7 +21,6 @@ from kbench.operators.kernel_generators import (
 Generator = Literal["magnet", "gabor", "fourier", "siren"]
 Execution = Literal["auto", "direct", "fft"]
 AliasTarget = Literal["gabor", "gabor+mask"]
-Class = TypeVar("Class", bound=type)
 
 CHOICES = {
     "generator": ("magnet", "gabor", "fourier", "siren"),
@@ -246,27 +244,6 @@ def build_generator(
 def _center_range(options: CKConvOptions, scale: float) -> tuple[float, float]:
     scale = min(options.center_scale or scale, 1.0)
     return (1 - scale, 1.0) if options.causal_center else (-scale, scale)
-
-
-def takes(options: type[CKConvOptions]) -> Callable[[Class], Class]:
-    """Return a decorator that shows the fields as keyword-only parameters of the class."""
-
-    def enter(kind: Class) -> Class:
-        signature = inspect.signature(kind.__init__)  # type: ignore[misc] # the class, not an instance
-        torch_arguments = list(signature.parameters.values())[1:-1]
-        keywords = [
-            inspect.Parameter(
-                field.name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=field.default,
-                annotation=field.type,
-            )
-            for field in fields(options)
-        ]
-        kind.__signature__ = signature.replace(parameters=[*torch_arguments, *keywords])  # type: ignore[attr-defined] # read by inspect
-        return kind
-
-    return enter
 
 
 def _check_flag(name: str, value: object) -> None:

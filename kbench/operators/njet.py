@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from kbench.errors import UnsupportedError
 from kbench.operators.gaussian_derivatives import (
     Window,
     basis_energy,
@@ -74,7 +73,7 @@ class _NJet(nn.Module):
         self.gauss_norm, self.alpha_init = given.gauss_norm, given.alpha_init
         self.execution = given.execution
         if given.execution == "masked" and given.size_rule != "fixed":
-            self._refuse_literal_padding()
+            self.placement.refuse_literal_padding()
         reach = (given.size_rule, given.extent, given.max_radius)
         self.window = Window(*reach, self.geometry.kernel_size)
         self.subsampling = SafeSubsampling(
@@ -90,11 +89,6 @@ class _NJet(nn.Module):
         self._slot = self._copies.add(self.scale)
         self._cache: tuple[tuple[object, ...], Tensor] | None = None
         self.reset_parameters()
-
-    def _refuse_literal_padding(self) -> None:
-        if not all(self.placement.same_axes):
-            message = "execution 'masked' needs padding 'same': literal padding follows the window"
-            raise UnsupportedError(message)
 
     @classmethod
     def after_init(cls, modules: list[Self]) -> None:

@@ -6,6 +6,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kbench.errors import UnsupportedError
 from kbench.operators.geometry import Geometry, Padding
 from kbench.operators.njet_options import (
     AlphaPenalty,
@@ -43,6 +44,16 @@ class Placement:
 
     geometry: Geometry
     same_axes: tuple[bool, ...]
+
+    def refuse_literal_padding(self) -> None:
+        """Refuse a padding that does not follow the window, as `masked` needs it.
+
+        Raises:
+            UnsupportedError: If an axis has such a padding.
+        """
+        if not all(self.same_axes):
+            message = "execution 'masked' needs padding 'same': literal padding follows the window"
+            raise UnsupportedError(message)
 
     def crop(self, radii: tuple[int, ...], sides: tuple[int, ...]) -> tuple[int, ...]:
         """Drop the taps that only meet zero padding: further from the centre than the input."""
