@@ -20,8 +20,12 @@ def difference(metric: Metric, value: float) -> str:
 
 
 def spread(metric: Metric, entry: Entry, common_n: int | None) -> str:
-    """Return what stands behind a mean: nothing, the deviation, or the deviation and n."""
-    if entry.std is None:
+    """Return what stands behind a mean: nothing, the deviation, or the deviation and n.
+
+    A count that is the same for every seed, such as that of parameters, has no deviation.
+    """
+    is_constant = entry.std == 0 and not metric.unit
+    if entry.std is None or is_constant:
         return ""
     count = "" if entry.n == common_n else f" (n={entry.n})"
     return f" ± {number(metric, entry.std)}{count}"
