@@ -23,7 +23,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup ## train the smoke suite and print its table (results in build/demo)
-	$(BIN)/kbench run suites/smoke.yaml --results $(DEMO)
+	$(BIN)/kbench run suites/smoke.yaml --jobs $(WORKERS) --results $(DEMO)
 	$(BIN)/kbench report suites/smoke.yaml --results $(DEMO)
 
 # The slow ones too; what needs real data skips unless KBENCH_DATA names it.

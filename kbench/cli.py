@@ -129,15 +129,28 @@ def run(suites: tuple[Path, ...], scale: str, **options: Any) -> None:  # noqa: 
 @SCALE
 @ONLY
 @RESULTS
+@click.option("--measure", is_flag=True, help="Time a few steps where no estimate is known.")
+@click.option("--device", default="cpu", show_default=True, help="Where --measure trains.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plan(
-    suites: tuple[Path, ...], scale: str, only: tuple[str, ...], results: Path, *, as_json: bool
+    suites: tuple[Path, ...],
+    scale: str,
+    only: tuple[str, ...],
+    results: Path,
+    **options: Any,  # noqa: ANN401 - as parsed
 ) -> None:
-    """Show every cell with its state, cost and expected time."""
+    """Show every cell with its state, cost and expected time.
+
+    The time is that of finished cells that are alike, or of finished cells in proportion to their
+    work; with --measure, it is measured where there are none.
+    """
     from kbench.formats import format_plan
-    from kbench.plan import plan_suite
+    from kbench.plan import measure_times, plan_suite
 
     planned = [item for path in suites for item in plan_suite(path, scale, results, only).cells]
+    if options["measure"]:
+        planned = measure_times(planned, options["device"])
+    as_json = options["as_json"]
     if as_json:
         click.echo(json.dumps([item.to_json() for item in planned], indent=1))
     else:

@@ -3,7 +3,7 @@
 import importlib.util
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from statistics import fmean
@@ -27,7 +27,7 @@ class PlannedCell:
         cell: The cell.
         state: What became of it.
         cost: Size and work of its network; None if torch is not installed or it cannot exist.
-        estimate_s: How long it will take, from finished neighbours; None without any.
+        estimate_s: How long it will take, from finished neighbours or a measurement; None without.
     """
 
     cell: Cell
@@ -165,6 +165,23 @@ def estimate_times(
             work = _work(cell, costs[network_of(cell)])
             pace += [state.wall_s / work] if work else []
     return [_estimate(cell, exact, pace, costs[network_of(cell)]) for cell in cells]
+
+
+def measure_times(planned: Iterable[PlannedCell], device: str) -> list[PlannedCell]:
+    """Return the plan with a short measurement of training where there was no estimate yet."""
+    from kbench.speed import measure_images_per_s
+
+    speeds: dict[Hashable, float] = {}
+    completed = []
+    for item in planned:
+        estimate_s, key = item.estimate_s, _but_seed(item.cell)
+        if estimate_s is None and item.cost is not None:
+            if key not in speeds:
+                speeds[key] = measure_images_per_s(item.cell, device)
+            images = item.cell.limit.train or item.cost.train_images
+            estimate_s = images * item.cell.recipe.epochs / speeds[key]
+        completed.append(replace(item, estimate_s=estimate_s))
+    return completed
 
 
 def _estimate(
