@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kbench import registry
-from kbench.cell import Scalar
+from kbench.cell import Scalar, as_text
 
 PACKAGE = Path(__file__).parent
 KINDS = {
@@ -66,7 +66,7 @@ class Option:
             return "none"
         if type(value) is int and "float" in self.types:
             return float(value)
-        message = f"expected {self.allowed}, got {value!r}"
+        message = f"expected {self.allowed}, got {as_text(value) if value is None else repr(value)}"
         raise ValueError(message)
 
 
@@ -86,6 +86,19 @@ def find_entries(kind: str) -> dict[str, Entry]:
     live: registry.Registry = getattr(registry, KINDS[kind][1])
     added = {name: describe(name, live[name]) for name in live if name not in own}
     return dict(sorted({**own, **added}.items()))
+
+
+def find_entry(kind: str, name: str) -> Entry:
+    """Return one entry of a kind.
+
+    Raises:
+        UnknownNameError: If there is no such name.
+    """
+    own = read_entries(kind)
+    if name in own:
+        return own[name]
+    live: registry.Registry = getattr(registry, KINDS[kind][1])
+    return describe(name, live[name])
 
 
 def find_clashes() -> list[str]:
@@ -123,7 +136,7 @@ def read_entries(kind: str) -> dict[str, Entry]:
     ]
     found: dict[str, Entry] = {}
     for name in modules:
-        module = _Module(f"kbench.{package}.{name}")
+        module = _read_module(f"kbench.{package}.{name}")
         for node in module.tree.body:
             if isinstance(node, ast.ClassDef | ast.FunctionDef):
                 found |= {entry: module.entry(entry, node) for entry in _names(node, instance)}
@@ -150,7 +163,7 @@ class _Module:
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kbench."):
                 imported = {alias.asname or alias.name: alias.name for alias in node.names}
                 if name in imported:
-                    return _Module(str(node.module)).find(imported[name])
+                    return _read_module(str(node.module)).find(imported[name])
         return None
 
     def entry(self, name: str, node: ast.ClassDef | ast.FunctionDef) -> Entry:
@@ -228,6 +241,11 @@ class _Module:
             return (name,), ()
         module, node = self.find(name) or (self, None)
         return module.allowed(node.value) if isinstance(node, ast.Assign) else ((), ())
+
+
+@cache
+def _read_module(name: str) -> _Module:
+    return _Module(name)
 
 
 def _names(node: ast.ClassDef | ast.FunctionDef, instance: str) -> list[str]:

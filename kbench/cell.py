@@ -11,7 +11,7 @@ from typing import Any
 from kbench.errors import RecordError
 from kbench.recipe import Augmentation, Recipe
 
-Scalar = bool | int | float | str
+Scalar = bool | int | float | str | None
 CHOICES = ("dataset", "architecture", "operator")
 PLAIN: dict[str, type] = {
     "suite": str,
@@ -25,6 +25,8 @@ PLAIN: dict[str, type] = {
 
 def as_text(value: Scalar) -> str:
     """Return a value as a suite file has it."""
+    if value is None:
+        return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

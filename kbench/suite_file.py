@@ -20,7 +20,7 @@ from pydantic_core import CoreSchema, PydanticCustomError
 
 T = TypeVar("T")
 Items = Annotated[tuple[T, ...], Strict(strict=False)]
-Scalar = bool | int | float | str
+Scalar = bool | int | float | str | None
 ScaleName = Literal["full", "small", "smoke"]
 
 FRACTION = re.compile(r"^\d+/[1-9]\d*$")

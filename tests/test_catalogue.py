@@ -162,3 +162,17 @@ def test_a_boolean_is_no_number(option, value, is_default) -> None:
 )
 def test_defaults_are_read_as_values(source, value) -> None:
     assert _literal(ast.parse(source, mode="eval").body) == value
+
+
+def test_null_is_taken_where_the_annotation_has_none() -> None:
+    radius = find_entries("operator")["njet"].options["max_radius"]
+    assert radius.accept(None) is None
+
+
+def test_null_stands_for_the_choice_none() -> None:
+    assert find_entries("operator")["lc"].options["intermediate"].accept(None) == "none"
+
+
+def test_null_is_refused_elsewhere() -> None:
+    with pytest.raises(ValueError, match="expected int, got null"):
+        find_entries("operator")["lc"].options["expansion"].accept(None)

@@ -4,7 +4,6 @@ A dataset is a class `(root: Path, *, options)` derived from `kbench.datasets.da
 it is (classes, shapes, sizes, statistics) is known without data, `load(split)` reads and verifies.
 """
 
-import os
 from pathlib import Path
 
 from kbench.datasets import cifar10 as cifar10
@@ -14,17 +13,13 @@ from kbench.datasets import fashion_mnist as fashion_mnist
 from kbench.datasets import mnist as mnist
 from kbench.datasets import svhn as svhn
 from kbench.datasets.dataset import Dataset
+from kbench.machine import data_root as data_root
 from kbench.registry import DATASETS
 
-ROOT_VARIABLE = "KBENCH_DATA"
 
-
-def data_root() -> Path:
-    """Return the folder that `KBENCH_DATA` names, else `data` in the working directory."""
-    return Path(os.environ.get(ROOT_VARIABLE) or "data")
-
-
-def build_dataset(name: str, root: Path | None = None, **options: bool | float | str) -> Dataset:
+def build_dataset(
+    name: str, root: Path | None = None, **options: bool | float | str | None
+) -> Dataset:
     """Build one dataset by name; no data is read.
 
     Args:
