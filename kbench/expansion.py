@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from kbench.catalogue import find_entries
+from kbench.catalogue import find_entry
 from kbench.cell import Cell, Choice, Limit, Scalar, as_text
 from kbench.errors import SuiteError
 from kbench.findings import Findings, Loc, explain
@@ -160,7 +160,7 @@ def expand(kind: str, spec: ChoiceSpec) -> list[Choice]:
     Options equal to the factory's default are left out, so that writing a default down makes no
     other cell.
     """
-    known = find_entries(kind)[spec.name].options
+    known = find_entry(kind, spec.name).options
     varying = [key for key, values in spec.options.items() if len(values) > 1]
     choices = []
     for values in product(*spec.options.values()):
@@ -189,12 +189,11 @@ def axis_values(cell: Cell, axis: str) -> tuple[Scalar, ...]:
         return (cell.seed,)
     kind, _, option = axis.partition(".")
     if kind == "recipe":
-        value = attrgetter(option)(cell.recipe) if option else cell.recipe_label
-        return ("null" if value is None else value,)
+        return (attrgetter(option)(cell.recipe) if option else cell.recipe_label,)
     choice: Choice = getattr(cell, kind)
     if not option:
         return (choice.label, choice.name)
-    entry = find_entries(kind)[choice.name].options.get(option)
+    entry = find_entry(kind, choice.name).options.get(option)
     return () if entry is None else (choice.options.get(option, entry.default),)
 
 

@@ -92,7 +92,7 @@ def _explain(item: ErrorDetails, known_keys: Callable[[Loc], Iterable[str]]) -> 
 
 def _expectation(item: ErrorDetails) -> str:
     if item["loc"] and item["loc"][-1] in UNION_TAGS:
-        return "expected true, false, a number or text"
+        return "expected true, false, null, a number or text"
     if item["type"] in KINDS:
         return f"expected {KINDS[item['type']]}"
     text = item["msg"].replace("Input should be", "expected")

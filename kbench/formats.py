@@ -38,7 +38,7 @@ def format_seconds(seconds: float | None) -> str:
     """Return a duration as people write it; a question mark for None."""
     if seconds is None:
         return "?"
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kbench.catalogue import Entry, find_entries
+from kbench.cell import as_text
 from kbench.formats import format_table
 from kbench.metrics import METRICS
 from kbench.yaml_file import read_yaml
@@ -37,7 +38,8 @@ def format_listing(kind: str) -> str:
 
 def _row(entry: Entry) -> tuple[str, str, str]:
     options = [
-        f"{name}={option.default} ({option.allowed})" for name, option in entry.options.items()
+        f"{name}={as_text(option.default)} ({option.allowed})"
+        for name, option in entry.options.items()
     ]
     return entry.name, entry.summary, "\n".join(options)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from kbench.catalogue import find_entries
+from kbench.catalogue import find_entry
 from kbench.cell import Cell
 from kbench.progress import Progress, read_progress
 from kbench.record import SCHEMA_VERSION, TRAINING_VERSION, record_path
@@ -122,7 +122,7 @@ def find_changes(record: Mapping[str, Any], cell: Cell) -> list[str]:
     """Return what has changed since a record was made, besides what its id covers."""
     current = {
         "training": TRAINING_VERSION,
-        "operator": find_entries("operator")[cell.operator.name].version,
+        "operator": find_entry("operator", cell.operator.name).version,
     }
     then = record["versions"]
     changes = [

@@ -152,8 +152,10 @@ def _check_filter(suite: Suite, findings: Findings, loc: Loc, rule: Filter) -> N
         if problem:
             findings.add(suite.document, (*loc, axis), problem)
             continue
-        cells = (cell for scale in suite.scales for cell in suite.points(scale))
-        known = {value for cell in cells for value in axis_values(cell, axis)}
+        kind = axis.partition(".")[0]
+        points = (cell for scale in suite.scales for cell in suite.points(scale))
+        different = {id(getattr(cell, kind)): cell for cell in points}
+        known = {value for cell in different.values() for value in axis_values(cell, axis)}
         for i, value in enumerate(values):
             if value not in known:
                 text = unknown(f"{axis}", as_text(value), map(as_text, known))
@@ -212,4 +214,5 @@ def _check_emptiness(suite: Suite, scale: str, findings: Findings) -> None:
     rules = suite.exclusions(scale)
     if all(any(matches(cell, rule) for rule in rules) for cell in suite.points(scale)):
         text = f"scale {scale!r} has an empty grid: everything is excluded"
-        findings.add(suite.document, ("exclude",), text)
+        own = suite.scale(scale).exclude
+        findings.add(suite.document, ("scales", scale, "exclude") if own else ("exclude",), text)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from kbench import registry
-from kbench.cell import Cell, Choice
+from kbench.cell import Cell, Choice, Limit
+from kbench.machine import Machine
 from kbench.recipe import Recipe
 from kbench.record import Measurement, Record, record_path, write_record
 
@@ -96,3 +97,26 @@ def registries() -> Iterator[None]:
     for item, entries in zip(found, before, strict=True):
         item._entries.clear()
         item._entries.update(entries)
+
+
+@pytest.fixture
+def small_cell(demo_cell: Callable[..., Cell]) -> Callable[..., Cell]:
+    """Return a function that makes a cell of eight short steps; `recipe` changes keys of it."""
+
+    def make(**changes: object) -> Cell:
+        recipe = {"epochs": 2, "batch_size": 32, "lr": 0.1, "schedule": "cosine"}
+        recipe |= changes.pop("recipe", {})
+        given = {
+            "architecture": Choice("resnet8_cifar", {"width": 4}),
+            "recipe": Recipe(**recipe),
+            "limit": Limit(100, 64),
+        }
+        return demo_cell(**(given | changes))
+
+    return make
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    """Return one thread of a CPU, without data."""
+    return Machine(tmp_path / "data", environment={"host": "here"})

@@ -1,29 +1,50 @@
 import json
 from dataclasses import dataclass
-from pathlib import Path
+
+import pytest
 
 from kbench.bench_report import report_rows
 
 
 @dataclass(frozen=True)
 class Row:
+    device: str
     name: str
-    speed: float
-    peer: float | None
+    ratio: float | None
 
 
-ROWS = [Row("memory", 65251.4, None), Row("torch", 0.123456, 2.0)]
+@pytest.fixture
+def rows():
+    return [Row("cpu", "fast", 0.25), Row("cpu", "unknown", None)]
 
 
-def test_table_has_a_line_for_every_row() -> None:
-    lines = report_rows(ROWS, None).splitlines()
-    assert lines[0].split() == ["name", "speed", "peer"]
-    assert [line.split() for line in lines[2:]] == [["memory", "65,251"], ["torch", "0.123", "2"]]
+def test_shared_fields_stand_once_above_the_table(rows):
+    text = report_rows(rows, None, shared=("device",))
+    head, _, *lines = text.splitlines()
+    assert head == "device cpu"
+    assert [line.split() for line in lines] == [
+        ["name", "ratio"],
+        ["-------", "-------"],
+        ["fast", "0.25"],
+        ["unknown"],
+    ]
 
 
-def test_file_says_where_it_was_measured(tmp_path: Path) -> None:
-    path = tmp_path / "bench" / "rows.json"
-    report_rows(ROWS, path)
-    content = json.loads(path.read_text())
-    assert content["rows"][0] == {"name": "memory", "speed": 65251.4, "peer": None}
-    assert content["environment"]["cpu_cores"] >= 1
+def test_without_shared_fields_there_is_only_the_table(rows):
+    assert report_rows(rows, None).split()[:3] == ["device", "name", "ratio"]
+
+
+def test_json_has_all_fields_and_the_environment(rows, tmp_path):
+    report_rows(rows, tmp_path / "new" / "rows.json", shared=("device",))
+    written = json.loads((tmp_path / "new" / "rows.json").read_text())
+    assert written["rows"][0] == {"device": "cpu", "name": "fast", "ratio": 0.25}
+    assert written["rows"][1]["ratio"] is None
+    assert "torch" in written["environment"]["versions"]
+
+
+def test_markdown_has_the_table_and_where_it_was_made(rows, tmp_path):
+    report_rows(rows, None, tmp_path / "rows.md", ("device",))
+    text = (tmp_path / "rows.md").read_text()
+    assert "device cpu" in text
+    assert "torch 2." in text
+    assert [cell.strip() for cell in text.splitlines()[-2].split("|")] == ["", "fast", "0.25", ""]

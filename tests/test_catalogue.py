@@ -98,6 +98,8 @@ OPTIONS = {
     "str": Option(("str",), (), "x"),
     "choice": Option((), ("a", 1), "a"),
     "either": Option(("float",), ("same",), "same"),
+    "null": Option(("float", "None"), (), None),
+    "none": Option((), ("none", "some"), "some"),
 }
 
 
@@ -113,6 +115,9 @@ OPTIONS = {
         ("choice", 1, 1),
         ("either", 2, 2.0),
         ("either", "same", "same"),
+        ("null", None, None),
+        ("null", 2, 2.0),
+        ("none", None, "none"),
     ],
     ids=str,
 )
@@ -133,6 +138,8 @@ def test_values_that_the_annotation_allows_are_accepted(option, value, accepted)
         ("choice", True, "expected 'a' | 1, got True"),
         ("choice", 1.0, "expected 'a' | 1, got 1.0"),
         ("either", "other", "expected float | 'same', got 'other'"),
+        ("either", None, "expected float | 'same', got null"),
+        ("null", "none", "expected float | null, got 'none'"),
     ],
     ids=str,
 )
@@ -150,6 +157,8 @@ def test_other_values_are_refused(option, value, message) -> None:
         ("bool", True, True),
         ("bool", 1, False),
         ("str", "y", False),
+        ("null", None, True),
+        ("null", 0.0, False),
     ],
     ids=str,
 )

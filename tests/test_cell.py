@@ -139,7 +139,8 @@ def test_a_choice_without_a_label_is_called_by_its_options(options, label) -> No
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(True, "true"), (False, "false"), (1, "1"), (0.5, "0.5"), ("x", "x")]
+    ("value", "text"),
+    [(True, "true"), (False, "false"), (1, "1"), (0.5, "0.5"), ("x", "x"), (None, "null")],
 )
 def test_values_are_shown_as_a_suite_file_has_them(value, text) -> None:
     assert as_text(value) == text

@@ -24,7 +24,12 @@ def test_tree_in_the_docstring_is_complete() -> None:
 
 @pytest.mark.parametrize("name", sorted(CLASSES))
 def test_every_error_is_a_kbench_error_and_what_the_tree_says(name: str) -> None:
-    builtin = {"ValueError": ValueError, "LookupError": LookupError, "": Exception}
+    builtin = {
+        "ValueError": ValueError,
+        "LookupError": LookupError,
+        "TypeError": TypeError,
+        "": Exception,
+    }
     assert issubclass(CLASSES[name], errors.KBenchError)
     assert issubclass(CLASSES[name], builtin[drawn_tree()[name]])
 

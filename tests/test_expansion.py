@@ -126,6 +126,13 @@ def test_defaults_written_down_and_key_order_make_no_other_cell(cells) -> None:
     assert long[0].operator.options == {"expansion": 4, "frozen": False}
 
 
+def test_null_is_a_value_of_options_that_allow_it(cells) -> None:
+    block = BLOCK | {"operator": {"name": "njet", "safe_subsample": None, "max_radius": [64, None]}}
+    first, second = cells(grid=block)
+    assert first.id == cells(grid=BLOCK | {"operator": "njet"})[0].id
+    assert second.operator == Choice("njet", {"max_radius": None}, "njet-max_radius=null")
+
+
 def test_the_id_does_not_depend_on_name_title_or_place_of_the_suite(cells) -> None:
     assert cells(suite="other", title="x", notes=["y"])[0].id == cells()[0].id
 
@@ -284,7 +291,7 @@ def test_cells_carry_evaluations_and_imports(cells) -> None:
         ("dataset", ("digits", "digits")),
         ("recipe", ("plain",)),
         ("recipe.lr", (0.1,)),
-        ("recipe.clip_norm", ("null",)),
+        ("recipe.clip_norm", (None,)),
         ("recipe.augmentation.flip", (False,)),
     ],
     ids=str,

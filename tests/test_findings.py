@@ -117,10 +117,10 @@ WRONG = {
         ("tables", 0, "published"),
         "expected a name or a mapping, got 3",
     ),
-    "null-option": (
-        {"evaluate": {"name": "fgsm", "epsilon": None}},
+    "mapping-option": (
+        {"evaluate": {"name": "fgsm", "epsilon": {"a": 1}}},
         ("evaluate", 0, "options", "epsilon", 0),
-        "epsilon: expected true, false, a number or text, got None",
+        "epsilon: expected true, false, null, a number or text, got {'a': 1}",
     ),
     "list-for-mapping": ({"limit": [1]}, ("limit",), "limit: expected a mapping, got [1]"),
     "text-for-list": ({"notes": "x"}, ("notes",), "notes: expected a list, got 'x'"),
@@ -178,7 +178,7 @@ def test_an_option_may_be_called_like_a_type() -> None:
     with pytest.raises(ValidationError, match="dict") as caught:
         TypeAdapter(dict[str, int]).validate_python({"int": "x"}, strict=True)
     assert list(explain(caught.value, known_keys).values()) == [
-        "expected true, false, a number or text, got 'x'"
+        "expected true, false, null, a number or text, got 'x'"
     ]
 
 

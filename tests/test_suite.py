@@ -134,8 +134,7 @@ WRONG = {
     "unknown-axis": (
         HEAD + GRID + TABLE.replace("rows: operator", "rows: operater"),
         [
-            "9: unknown axis 'operater' (did you mean 'operator'?); known: dataset, architecture, "
-            "operator, recipe, KIND.OPTION"
+            "9: unknown axis 'operater' (did you mean 'operator'?); known: dataset, architecture, ",
         ],
     ),
     "seed-is-no-axis-of-a-table": (

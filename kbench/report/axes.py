@@ -2,10 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
-from typing import Any
 
 from kbench.cell import Cell, Choice, Scalar, as_text
-from kbench.errors import SuiteError, unknown
 from kbench.expansion import axis_values
 
 Path = tuple[str, ...]
@@ -16,20 +14,15 @@ KINDS = ("dataset", "architecture", "operator")
 def axis_reader(axis: str) -> Callable[[Cell], tuple[Scalar, ...]]:
     """Return a function that gives a cell's values on an axis, the label first.
 
-    Cells share their choices and recipes, so each of these is looked at once. A recipe's field may
-    have fields of its own, as in `recipe.augmentation.flip`.
-
-    Raises:
-        SuiteError: When called, if a recipe has no such field.
+    Cells share their choices and recipes, so each of these is looked at once.
     """
-    kind, _, option = axis.partition(".")
+    kind = axis.partition(".")[0]
     known: dict[tuple[int, str], tuple[Scalar, ...]] = {}
 
     def read(cell: Cell) -> tuple[Scalar, ...]:
         key = (id(getattr(cell, kind)), cell.recipe_label)
         if key not in known:
-            is_field = kind == "recipe" and option
-            known[key] = _recipe_field(cell, option) if is_field else axis_values(cell, axis)
+            known[key] = axis_values(cell, axis)
         return known[key]
 
     return read
@@ -90,13 +83,3 @@ def _choice_differences(kind: str, first: Choice, second: Choice) -> Iterator[st
     for name in sorted({*first.options, *second.options}):
         if first.options.get(name) != second.options.get(name):
             yield f"{kind}.{name}"
-
-
-def _recipe_field(cell: Cell, name: str) -> tuple[Scalar, ...]:
-    value: Any = asdict(cell.recipe)
-    for part in name.split("."):
-        if not isinstance(value, dict) or part not in value:
-            known = value if isinstance(value, dict) else ()
-            raise SuiteError([f"axis 'recipe.{name}': {unknown('field', part, known)}"])
-        value = value[part]
-    return ("null" if value is None else value,)

@@ -3,7 +3,6 @@ from dataclasses import replace
 import pytest
 
 from kbench.cell import Choice, Limit
-from kbench.errors import SuiteError
 from kbench.report import axes
 
 
@@ -28,11 +27,6 @@ def test_a_cell_has_a_label_on_every_axis(make_cell, axis, expected):
 
 def test_an_option_that_an_operator_does_not_have_is_a_dash(make_cell):
     assert axes.path_reader(("operator.expansion",))(make_cell()) == ("-",)
-
-
-def test_a_recipe_without_the_field_is_refused(make_cell):
-    with pytest.raises(SuiteError, match=r"axis 'recipe.batch': unknown field 'batch' \(did you"):
-        axes.path_reader(("recipe.batch",))(make_cell())
 
 
 @pytest.mark.parametrize(

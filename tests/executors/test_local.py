@@ -1,0 +1,259 @@
+"""Real processes: what goes wrong in one costs its own cell only."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from kbench.cell import Cell, Choice
+from kbench.checkpoint import NAME
+from kbench.executors.local import (
+    PREVIOUS_RECORD,
+    Event,
+    LocalExecutor,
+    LocalSettings,
+)
+from kbench.machine import Machine
+from kbench.record import Record, read_record, record_path
+from kbench.run_cell import run_cell
+from kbench.state import find_states
+
+Run = Callable[..., list[Event]]
+
+
+@pytest.fixture
+def own_cell(small_cell: Callable[..., Cell], own_module: str) -> Callable[..., Cell]:
+    """Return a function that makes a cell with an operator of the user's own module."""
+
+    def make(name: str, **changes: object) -> Cell:
+        return small_cell(operator=Choice(name), imports=(own_module,), **changes)
+
+    return make
+
+
+@pytest.fixture
+def executor(tmp_path: Path, machine: Machine) -> Callable[..., LocalExecutor]:
+    """Return a function that makes an executor, with changed settings."""
+
+    def make(**settings: object) -> LocalExecutor:
+        own = Machine(machine.data_root, checkpoint_interval_s=0.02)
+        return LocalExecutor(
+            tmp_path / "results", LocalSettings(own, **settings), threading.Event()
+        )
+
+    return make
+
+
+def finished(events: Iterator[Event]) -> dict[str, Record]:
+    return {e.cell.operator.name: e.record for e in events if e.cell and e.record}
+
+
+def state_of(tmp_path: Path, cell: Cell) -> str:
+    return find_states(tmp_path / "results", [cell])[0].kind
+
+
+class TestResult:
+    def test_is_that_of_a_run_in_this_process(
+        self,
+        small_cell: Callable[..., Cell],
+        executor: Callable[..., LocalExecutor],
+        tmp_path: Path,
+        machine: Machine,
+    ) -> None:
+        record = finished(executor().run([small_cell()]))["conv"]
+        assert record.status == "ok"
+        assert record.weights_sha256 == run_cell(small_cell(), tmp_path, machine).weights_sha256
+        folder = record_path(tmp_path / "results", small_cell()).parent
+        names = {path.name for path in folder.iterdir()}
+        assert names == {"record.json", "history.jsonl", "log.txt", "weights.pt"}
+        assert read_record(folder / "record.json") == record
+
+    def test_jobs_run_beside_each_other_and_no_more(
+        self, own_cell: Callable[..., Cell], executor: Callable[..., LocalExecutor]
+    ) -> None:
+        cells = [own_cell("slow", seed=seed) for seed in range(3)]
+        kinds = [event.kind for event in executor(jobs=2).run(cells) if event.kind != "tick"]
+        assert kinds == ["start", "start", "finish", "start", "finish", "finish"]
+
+
+class TestFailure:
+    @pytest.mark.parametrize(
+        ("name", "status", "reason"),
+        [
+            ("raising", "failed", "RuntimeError: no luck"),
+            ("crashing", "failed", "killed by SIGSEGV"),
+            ("greedy", "oom", "MemoryError: no more"),
+            ("too-large", "oom", "can't allocate memory"),
+            ("leaving", "failed", "ended without a result, exit status 0"),
+        ],
+    )
+    def test_costs_its_own_cell_only(
+        self,
+        name: str,
+        status: str,
+        reason: str,
+        own_cell: Callable[..., Cell],
+        small_cell: Callable[..., Cell],
+        executor: Callable[..., LocalExecutor],
+        tmp_path: Path,
+    ) -> None:
+        found = finished(executor().run([own_cell(name), small_cell()]))
+        assert found["conv"].status == "ok"
+        record = read_record(record_path(tmp_path / "results", own_cell(name)))
+        assert record == found[name]
+        assert record.status == status
+        assert reason in record.reason
+        assert not record.metrics
+
+    def test_keeps_the_last_fifty_lines_of_the_log(
+        self, own_cell: Callable[..., Cell], executor: Callable[..., LocalExecutor]
+    ) -> None:
+        tail = finished(executor().run([own_cell("raising")]))["raising"].log_tail
+        assert len(tail) == 50
+        assert "line 199" in tail
+        assert tail[-1] == "and a second line"
+
+    def test_killed_worker(
+        self,
+        own_cell: Callable[..., Cell],
+        small_cell: Callable[..., Cell],
+        executor: Callable[..., LocalExecutor],
+    ) -> None:
+        running = executor()
+        found = {}
+        for event in running.run([own_cell("hanging"), small_cell()]):
+            if event.kind == "start" and event.cell == own_cell("hanging"):
+                os.kill(running._running[0].process.pid, signal.SIGKILL)
+            found |= finished(iter([event]))
+        assert found["hanging"].reason == "killed by SIGKILL"
+        assert found["conv"].status == "ok"
+
+    def test_hanging_worker_is_killed_at_its_time_limit(
+        self,
+        own_cell: Callable[..., Cell],
+        small_cell: Callable[..., Cell],
+        executor: Callable[..., LocalExecutor],
+    ) -> None:
+        cells = [own_cell("hanging", suite="short"), small_cell()]
+        found = finished(executor(time_limits={"short": 0.5}).run(cells))
+        assert found["hanging"].status == "timeout"
+        assert found["hanging"].reason == "over the time limit of 0.5 s"
+        assert found["conv"].status == "ok"
+
+    def test_fail_fast_starts_no_further_cell(
+        self,
+        own_cell: Callable[..., Cell],
+        small_cell: Callable[..., Cell],
+        executor: Callable[..., LocalExecutor],
+        tmp_path: Path,
+    ) -> None:
+        cells = [own_cell("raising"), small_cell()]
+        assert set(finished(executor(fail_fast=True).run(cells))) == {"raising"}
+        assert state_of(tmp_path, small_cell()) == "todo"
+
+    def test_folder_that_cannot_be_made(
+        self,
+        small_cell: Callable[..., Cell],
+        executor: Callable[..., LocalExecutor],
+        tmp_path: Path,
+    ) -> None:
+        (tmp_path / "results").mkdir()
+        (tmp_path / "results" / "blocked").touch()
+        cells = [small_cell(suite="blocked"), small_cell(seed=1)]
+        records = [event.record for event in executor().run(cells) if event.record]
+        assert [record.status for record in records] == ["failed", "ok"]
+        assert "cannot be started: [Errno 20] Not a directory" in records[0].reason
+
+    def test_record_that_cannot_be_written(
+        self,
+        small_cell: Callable[..., Cell],
+        executor: Callable[..., LocalExecutor],
+        tmp_path: Path,
+    ) -> None:
+        (record_path(tmp_path / "results", small_cell()) / "in-the-way").mkdir(parents=True)
+        cells = [small_cell(), small_cell(seed=1)]
+        records = [event.record for event in executor().run(cells) if event.record]
+        assert [record.status for record in records] == ["failed", "ok"]
+        assert records[0].reason.endswith("record.json: cannot be written: Is a directory")
+
+
+class TestFinishedRecord:
+    def test_counts_whatever_becomes_of_its_process(
+        self,
+        own_cell: Callable[..., Cell],
+        executor: Callable[..., LocalExecutor],
+        tmp_path: Path,
+    ) -> None:
+        record = finished(executor().run([own_cell("dying-late")]))["dying-late"]
+        assert record.status == "ok"
+        assert read_record(record_path(tmp_path / "results", own_cell("dying-late"))) == record
+        assert state_of(tmp_path, own_cell("dying-late")) == "done"
+
+    def test_is_kept_when_making_it_anew_fails(
+        self,
+        own_cell: Callable[..., Cell],
+        executor: Callable[..., LocalExecutor],
+        finish: Callable[..., Path],
+    ) -> None:
+        path = finish(own_cell("raising"))
+        old = path.read_bytes()
+        assert finished(executor().run([own_cell("raising")]))["raising"].status == "failed"
+        assert read_record(path).status == "failed"
+        assert (path.parent / PREVIOUS_RECORD).read_bytes() == old
+
+    def test_is_made_anew_from_the_first_step(
+        self,
+        small_cell: Callable[..., Cell],
+        executor: Callable[..., LocalExecutor],
+        finish: Callable[..., Path],
+    ) -> None:
+        path = finish(small_cell())
+        (path.parent / NAME).write_bytes(b"left behind by a worker that died")
+        os.utime(path.parent / NAME, (50.0, 50.0))
+        assert finished(executor().run([small_cell()]))["conv"].status == "ok"
+        assert not (path.parent / NAME).exists()
+
+
+class TestStop:
+    def stop_at_checkpoint(
+        self, executor: LocalExecutor, cells: list[Cell], tmp_path: Path
+    ) -> list[Event]:
+        """Run until every cell has a checkpoint, then ask for an end."""
+        folders = [record_path(tmp_path / "results", cell).parent for cell in cells]
+        events = []
+        for event in executor.run(cells):
+            events.append(event)
+            if all((folder / NAME).exists() for folder in folders):
+                executor.stop.set()
+        return events
+
+    def test_cells_go_on_where_they_were(
+        self,
+        own_cell: Callable[..., Cell],
+        executor: Callable[..., LocalExecutor],
+        tmp_path: Path,
+        machine: Machine,
+    ) -> None:
+        cells = [own_cell("slow", seed=seed) for seed in (0, 1)]
+        events = self.stop_at_checkpoint(executor(jobs=2), cells, tmp_path)
+        assert [event.kind for event in events].count("interrupt") == 2
+        assert [state_of(tmp_path, cell) for cell in cells] == 2 * ["interrupted"]
+        again = [event.record for event in executor(jobs=2).run(cells) if event.record]
+        __import__(cells[0].imports[0])
+        for record in again:
+            alone = run_cell(record.cell, tmp_path / record.cell.id, machine)
+            assert record.weights_sha256 == alone.weights_sha256
+
+    def test_whoever_stops_iterating_kills_what_runs(
+        self, own_cell: Callable[..., Cell], executor: Callable[..., LocalExecutor]
+    ) -> None:
+        running = executor()
+        events = running.run([own_cell("hanging")])
+        assert next(events).kind == "start"
+        process = running._running[0].process
+        events.close()
+        process.join(timeout=30)
+        assert process.exitcode == -signal.SIGKILL

@@ -1,0 +1,217 @@
+"""A cell that is interrupted, and a cell that learns nothing."""
+
+import json
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from kbench import cell_run
+from kbench.cell import Cell
+from kbench.checkpoint import NAME, PREVIOUS, load_checkpoint, save_checkpoint
+from kbench.errors import CheckpointError, InterruptedCellError
+from kbench.machine import Machine
+from kbench.progress import read_history, read_progress
+from kbench.recipe import Augmentation
+from kbench.record import Record
+from kbench.run_cell import run_cell
+
+TIMES = {"train_s", "eval_s", "wall_s", "images_per_s", "s_per_epoch", "peak_memory_mib"}
+STEPS = 8  # two epochs of 100 images in batches of 32
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+
+
+class StopAfter(threading.Event):
+    """Asks for an end after a number of steps."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.steps = steps
+
+    def is_set(self) -> bool:
+        self.steps -= 1
+        return self.steps < 0 or super().is_set()
+
+
+def without_times(lines: list[dict[str, float]]) -> list[dict[str, float]]:
+    return [{key: line[key] for key in line if key not in TIMES} for line in lines]
+
+
+def interrupt(cell: Cell, folder: Path, machine: Machine, steps: int) -> None:
+    with pytest.raises(InterruptedCellError, match=rf"{cell.id}: stopped after step \d+"):
+        run_cell(cell, folder, machine, StopAfter(steps - 1))
+
+
+class TestResume:
+    @pytest.fixture
+    def whole(
+        self, small_cell: Callable[..., Cell], tmp_path: Path, machine: Machine
+    ) -> tuple[Record, list[dict[str, float]]]:
+        record = run_cell(small_cell(), tmp_path / "whole", machine)
+        return record, read_history(tmp_path / "whole")
+
+    def test_at_every_step_equals_an_uninterrupted_run(
+        self,
+        small_cell: Callable[..., Cell],
+        tmp_path: Path,
+        machine: Machine,
+        whole: tuple[Record, list[dict[str, float]]],
+    ) -> None:
+        record, history = whole
+        for step in range(1, STEPS + 1):
+            folder = tmp_path / f"after-{step}"
+            interrupt(small_cell(), folder, machine, step)
+            found = run_cell(small_cell(), folder, machine)
+            assert found.weights_sha256 == record.weights_sha256
+            assert without_times(read_history(folder)) == without_times(history)
+
+    def test_after_every_step_in_turn_equals_an_uninterrupted_run(
+        self,
+        small_cell: Callable[..., Cell],
+        tmp_path: Path,
+        machine: Machine,
+        whole: tuple[Record, list[dict[str, float]]],
+    ) -> None:
+        for _ in range(STEPS):
+            interrupt(small_cell(), tmp_path / "parts", machine, 1)
+        found = run_cell(small_cell(), tmp_path / "parts", machine)
+        assert found.weights_sha256 == whole[0].weights_sha256
+
+    @pytest.mark.parametrize(
+        "recipe",
+        [
+            {"optimizer": "adamw", "lr": 0.01, "ema_decay": 0.9, "precision": "bf16"},
+            {"augmentation": {"crop_padding": 1, "flip": True}, "clip_norm": 0.5},
+        ],
+        ids=["averaged adamw", "augmented"],
+    )
+    def test_other_recipes_resume_as_well(
+        self,
+        recipe: dict[str, object],
+        small_cell: Callable[..., Cell],
+        tmp_path: Path,
+        machine: Machine,
+    ) -> None:
+        if "augmentation" in recipe:
+            recipe = {**recipe, "augmentation": Augmentation(**recipe["augmentation"])}
+        cell = small_cell(recipe=recipe)
+        interrupt(cell, tmp_path / "parts", machine, 3)
+        found = run_cell(cell, tmp_path / "parts", machine)
+        assert found.weights_sha256 == run_cell(cell, tmp_path / "whole", machine).weights_sha256
+
+    def test_a_rotten_checkpoint_costs_only_the_steps_since_the_one_before(
+        self,
+        small_cell: Callable[..., Cell],
+        tmp_path: Path,
+        machine: Machine,
+        whole: tuple[Record, list[dict[str, float]]],
+    ) -> None:
+        folder = tmp_path / "rotten"
+        interrupt(small_cell(), folder, machine, 2)
+        interrupt(small_cell(), folder, machine, 3)
+        os.truncate(folder / NAME, 1000)
+        state = load_checkpoint(folder, torch.device("cpu"))
+        assert state is not None
+        assert state["training"]["step"] == 2
+        assert run_cell(small_cell(), folder, machine).weights_sha256 == whole[0].weights_sha256
+
+    def test_checkpoints_come_at_their_interval(
+        self, small_cell: Callable[..., Cell], tmp_path: Path
+    ) -> None:
+        run_cell(small_cell(), tmp_path, Machine(tmp_path, checkpoint_interval_s=0.0))
+        steps = {}
+        for name in (NAME, PREVIOUS):
+            (tmp_path / name).rename(tmp_path / NAME)
+            state = load_checkpoint(tmp_path, torch.device("cpu"))
+            assert state is not None
+            steps[name] = state["training"]["step"]
+            (tmp_path / NAME).unlink()
+        assert steps == {NAME: STEPS, PREVIOUS: STEPS - 1}
+
+    def test_checkpoint_of_another_cell_is_refused(
+        self, small_cell: Callable[..., Cell], tmp_path: Path, machine: Machine
+    ) -> None:
+        other = small_cell(seed=5)
+        interrupt(other, tmp_path, machine, 2)
+        with pytest.raises(CheckpointError, match=rf"checkpoint is of cell '{other.id}'"):
+            run_cell(small_cell(), tmp_path, machine)
+
+    def test_checkpoint_of_another_version_is_not_gone_on_from(
+        self,
+        small_cell: Callable[..., Cell],
+        tmp_path: Path,
+        machine: Machine,
+        whole: tuple[Record, list[dict[str, float]]],
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        folder = tmp_path / "old"
+        interrupt(small_cell(), folder, machine, 5)
+        state = load_checkpoint(folder, torch.device("cpu"))
+        assert state is not None
+        state["versions"] = {"training": 1, "operator": 0}
+        for value in state["training"]["model"].values():
+            value.fill_(3)
+        save_checkpoint(folder, state)
+        found = run_cell(small_cell(), folder, machine)
+        assert found.weights_sha256 == whole[0].weights_sha256
+        assert "starts afresh: its checkpoint is of versions" in capsys.readouterr().err
+
+
+class TestDivergence:
+    def test_infinite_loss_is_a_result_without_numbers(
+        self, small_cell: Callable[..., Cell], tmp_path: Path, machine: Machine
+    ) -> None:
+        record = run_cell(small_cell(recipe={"lr": 1e9}), tmp_path, machine)
+        assert (record.status, record.metrics, record.weights_sha256) == ("diverged", {}, "")
+        assert record.reason in {"loss is nan in epoch 1", "loss is nan in epoch 2"}
+        assert not (tmp_path / "weights.pt").exists()
+        json.dumps(record.to_json(), allow_nan=False)
+
+    def test_endless_epoch_stops_at_the_next_check(
+        self,
+        small_cell: Callable[..., Cell],
+        tmp_path: Path,
+        machine: Machine,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(cell_run, "FINITE_CHECK_STEPS", 10)
+        cell = small_cell(recipe={"lr": 1e9, "batch_size": 2, "chance_after_epochs": 1})
+        stop = StopAfter(25)  # of the epoch's 50 steps
+        assert run_cell(cell, tmp_path, machine, stop).reason == "loss is nan in epoch 1"
+
+    def test_guessing_after_the_declared_epochs(
+        self, small_cell: Callable[..., Cell], tmp_path: Path, machine: Machine
+    ) -> None:
+        cell = small_cell(recipe={"lr": 1e-9, "epochs": 3, "chance_after_epochs": 2})
+        record = run_cell(cell, tmp_path, machine)
+        assert record.status == "diverged"
+        assert record.reason.startswith("training accuracy ")
+        assert record.reason.endswith(" is chance level after epoch 2")
+        assert len(read_history(tmp_path)) == 1
+
+    def test_test_loss_that_is_no_number(
+        self,
+        small_cell: Callable[..., Cell],
+        tmp_path: Path,
+        machine: Machine,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(
+            cell_run, "run_evaluation", lambda *_: {"top1": 10.0, "loss": float("inf")}
+        )
+        record = run_cell(small_cell(), tmp_path, machine)
+        assert (record.status, record.reason) == ("diverged", "loss is inf after the last epoch")
+
+
+class TestProgress:
+    def test_progress_is_there_from_the_beginning(
+        self, small_cell: Callable[..., Cell], tmp_path: Path, machine: Machine
+    ) -> None:
+        interrupt(small_cell(), tmp_path, machine, 1)
+        progress = read_progress(tmp_path)
+        assert progress is not None
+        assert (progress.epoch, progress.epochs, progress.pid) == (0.0, 2, os.getpid())
