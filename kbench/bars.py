@@ -48,8 +48,8 @@ class BarDisplay:
             task = self.progress.add_task(event.cell.id, total=event.cell.recipe.epochs, text="")
             self.tasks[event.cell.id] = (event.cell, task)
         else:
-            _, task = self.tasks.pop(event.cell.id)
-            self.progress.remove_task(task)
+            if event.cell.id in self.tasks:  # else it could not be started
+                self.progress.remove_task(self.tasks.pop(event.cell.id)[1])
             text = format_result(event.record) if event.record else f"stopped   {event.cell.id}"
             self.progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
             if event.record:

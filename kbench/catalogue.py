@@ -46,7 +46,8 @@ class Option:
     @property
     def allowed(self) -> str:
         """Return what a value may be, in words."""
-        return " | ".join([*self.types, *map(repr, self.choices)])
+        types = ("null" if name == "None" else name for name in self.types)
+        return " | ".join([*types, *map(repr, self.choices)])
 
     def is_default(self, value: Scalar) -> bool:
         """Return whether the value is the default, a boolean never being a number."""

@@ -2,6 +2,7 @@
 
 import math
 import resource
+import sys
 import threading
 import time
 from pathlib import Path
@@ -33,6 +34,7 @@ class CellRun:
         directory: Folder of the cell's files.
         machine: Where and how.
         stop: Asks for a checkpoint and an end at the next step.
+        versions: Of the code that makes the numbers; a checkpoint of others is of no use.
 
     Attributes:
         history: A mapping for every epoch that is done.
@@ -40,9 +42,16 @@ class CellRun:
     """
 
     def __init__(
-        self, cell: Cell, directory: Path, machine: Machine, stop: threading.Event
+        self,
+        cell: Cell,
+        directory: Path,
+        machine: Machine,
+        stop: threading.Event,
+        versions: dict[str, int],
     ) -> None:
+        self.opened = self.saved = time.perf_counter()
         self.cell, self.directory, self.machine, self.stop = cell, directory, machine, stop
+        self.versions = versions
         device = torch.device(machine.device)
         self.data = load_data(cell, machine.data_root, device)
         torch.manual_seed(cell.seed)
@@ -52,9 +61,9 @@ class CellRun:
         self.training = Training(model, cell.recipe, len(self.data.train), device)
         self.history: list[dict[str, float]] = []
         self.seconds = {"train": 0.0, "eval": 0.0, "wall": 0.0}
-        self.opened = self.saved = self.reported = time.perf_counter()
         self._restore()
-        self.opened_at_step = self.training.step
+        self.trained_from = time.perf_counter(), self.training.step
+        self._report(self.trained_from[0])
 
     def train(self) -> str:
         """Train to the last epoch; return why the cell has diverged, or nothing."""
@@ -63,6 +72,13 @@ class CellRun:
             if reason:
                 return reason
             self._finish_epoch(epoch)
+        return ""
+
+    def find_non_finite(self) -> str:
+        """Return which metric of the last epoch is no number, or nothing."""
+        for name, value in self.history[-1].items():
+            if not math.isfinite(value):
+                return f"{name} is {value} after the last epoch"
         return ""
 
     def final_metrics(self) -> dict[str, float]:
@@ -131,7 +147,7 @@ class CellRun:
         spent = self.seconds["train"] - sum(line["train_s"] for line in self.history)
         line = {
             "epoch": epoch + 1,
-            "lr": training.optimizer.param_groups[0]["lr"],
+            "lr": training.lr,
             "images": totals.images,
             "train_loss": float(totals.loss) / totals.images,
             "train_top1": 100 * int(totals.correct) / totals.images,
@@ -167,6 +183,7 @@ class CellRun:
         seconds = {**self.seconds, "wall": self._wall_s()}
         state = {
             "cell": self.cell.id,
+            "versions": self.versions,
             "training": self.training.state_dict(),
             "history": self.history,
             "seconds": seconds,
@@ -184,14 +201,21 @@ class CellRun:
         if state["cell"] != self.cell.id:
             message = f"{self.directory}: checkpoint is of cell {state['cell']!r}"
             raise CheckpointError(message)
+        if state.get("versions") != self.versions:
+            sys.stderr.write(
+                f"{self.cell.id}: starts afresh: its checkpoint is of versions "
+                f"{state.get('versions')}, now {self.versions}\n"
+            )
+            return
         self.training.load_state_dict(state["training"])
         self.history, self.seconds = state["history"], state["seconds"]
 
     def _report(self, now: float) -> None:
         """Write how far the cell is."""
         training, totals = self.training, self.training.totals
-        steps = training.step - self.opened_at_step
-        pace = (now - self.opened) / steps if steps else None
+        begun, first = self.trained_from
+        steps = training.step - first
+        pace = (now - begun) / steps if steps else None
         remaining = training.steps_per_epoch * self.cell.recipe.epochs - training.step
         tested = [line["top1"] for line in self.history if "top1" in line]
         self.reported = now

@@ -38,6 +38,7 @@ def save_checkpoint(directory: Path, state: dict[str, Any]) -> None:
         message = f"{fresh}: cannot be written: {error.strerror}; the last checkpoint is kept"
         raise CheckpointError(message) from error
     _read_payload(fresh)
+    # A crash between the two steps leaves the new one under the name it has.
     current = directory / NAME
     if current.exists():
         current.replace(directory / PREVIOUS)
@@ -63,6 +64,12 @@ def load_checkpoint(directory: Path, device: torch.device) -> dict[str, Any] | N
         message = "; ".join(damaged) + "; delete them to start the cell afresh"
         raise CheckpointError(message)
     return None
+
+
+def checkpoint_time(directory: Path) -> float:
+    """Return when a cell's newest checkpoint was written; 0 without one."""
+    paths = [directory / name for name in (FRESH, NAME, PREVIOUS)]
+    return max((path.stat().st_mtime for path in paths if path.exists()), default=0.0)
 
 
 def remove_checkpoints(directory: Path) -> None:
@@ -100,9 +107,13 @@ def load_weights(directory: Path) -> dict[str, torch.Tensor]:
 
 
 def _read_payload(path: Path) -> bytes:
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        message = f"{path}: cannot be read: {error.strerror}"
+        raise CheckpointError(message) from error
     digest, payload = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
     if hashlib.sha256(payload).digest() != digest:
-        message = f"{path}: checkpoint is damaged: its checksum does not fit"
+        message = f"{path}: damaged: its checksum does not fit"
         raise CheckpointError(message)
     return payload

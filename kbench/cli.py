@@ -6,6 +6,7 @@ Everything heavy is imported inside the command that needs it, so that `--help` 
 import json
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -202,13 +203,41 @@ def report(suites: tuple[Path, ...], scale: str, results: Path, **options: Any) 
 
 
 @main.command()
-@SUITES
-@click.option("--verbose", is_flag=True, help="Also print every network.")
-def check(suites: tuple[Path, ...], *, verbose: bool) -> None:
-    """Load suites, expand all scales and build every distinct network without memory."""
-    from kbench.check import check_suites
+@click.argument("suites", nargs=-1, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--operator", metavar="NAME|MODULE:CLASS", help="Try an operator instead of suites.")
+@click.option(
+    "--option",
+    "options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Option of the operator, as in a suite.",
+)
+@click.option(
+    "--dims",
+    type=click.Choice(["1", "2", "both"]),
+    default="both",
+    show_default=True,
+    help="Spatial axes of the operator.",
+)
+@click.option("--fast", is_flag=True, help="Leave out torch.compile of the operator.")
+@click.option("--verbose", is_flag=True, help="Also print every network, or every case.")
+def check(suites: tuple[Path, ...], operator: str | None, *, verbose: bool, **options: Any) -> None:  # noqa: ANN401 - as parsed
+    """Load suites, expand all scales and build every distinct network without memory.
 
-    click.echo(check_suites(suites, verbose=verbose))
+    With --operator, try what every operator has to hold, and exit with 1 if anything fails: a name
+    of kbench's, or a class of your own, found from the current folder.
+    """
+    if bool(suites) == (operator is not None) or (operator is None and options["options"]):
+        message = "give suites, or --operator and its options"
+        raise click.UsageError(message)
+    if operator is None:
+        from kbench.check import check_suites
+
+        click.echo(check_suites(suites, verbose=verbose))
+        return
+    from kbench.conformance import CheckOptions, check_operator
+
+    sys.exit(check_operator(operator, CheckOptions(**options, verbose=verbose)))
 
 
 @main.command(name="list")
@@ -312,3 +341,36 @@ def overhead(output: Path | None) -> None:
     from kbench.bench_report import report_rows
 
     click.echo(report_rows(bench_overhead(), output))
+
+
+@bench.command()
+@click.option("--operator", "names", multiple=True, metavar="NAME", help="[default: all]")
+@click.option(
+    "--shapes",
+    type=click.Choice(["cifar", "imagenet", "1d", "all"]),
+    default="all",
+    show_default=True,
+    help="Stages of CIFAR or ImageNet networks, or lengths.",
+)
+@click.option("--networks", is_flag=True, help="Whole ResNet-20 with lc instead of single layers.")
+@click.option("--targets", is_flag=True, help="The targets instead; batch sizes are theirs.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
+@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
+@click.option("--channels-last", is_flag=True, help="Channels as the innermost axis.")
+@click.option("--compile", "compiled", is_flag=True, help="Through torch.compile.")
+@click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
+@click.option("--repetitions", type=click.IntRange(1), default=9, show_default=True)
+@click.option("--clock", type=click.Choice(["wall", "cpu"]), default="wall", show_default=True)
+@BENCH_OUTPUT
+@click.option("--markdown", type=click.Path(path_type=Path, dir_okay=False), help="And Markdown.")
+def operators(output: Path | None, markdown: Path | None, **options: Any) -> None:  # noqa: ANN401 - as parsed
+    """Time, memory and work of the operators against plain convolutions and literal forms.
+
+    A ratio is the operator's number over that of the form in the row.
+    """
+    from kbench.bench_command import OperatorsOptions, run_operators_bench
+    from kbench.bench_forms import SHARED
+    from kbench.bench_report import report_rows
+
+    rows = run_operators_bench(OperatorsOptions(**options), partial(click.echo, err=True))
+    click.echo(report_rows(rows, output, markdown, SHARED))

@@ -14,22 +14,24 @@ def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     """Return the learnable parameters in groups of equal treatment.
 
     An operator's `parameter_groups()` says which of its parameters have their own learning rate and
-    weight decay; all others follow the recipe. Frozen parameters are in no group.
+    weight decay (None: as the recipe has it); all others follow the recipe. Frozen parameters are
+    in no group.
 
     Returns:
         Dictionaries for a torch optimiser, each with `params`, `lr_scale` and `weight_decay`.
     """
-    treatment: dict[int, tuple[float, float]] = {}
+    treatment: dict[int, tuple[float, float | None]] = {}
     for parameters, lr_scale, own_decay in _declared_groups(model):
-        decay = recipe.weight_decay if own_decay is None else own_decay
-        treatment |= {id(parameter): (lr_scale, decay) for parameter in parameters}
+        treatment |= {id(parameter): (lr_scale, own_decay) for parameter in parameters}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for parameter in model.parameters():
         if not parameter.requires_grad:
             continue
         is_exempt = parameter.ndim <= 1 and not recipe.norm_weight_decay
-        usual = (1.0, 0.0 if is_exempt else recipe.weight_decay)
-        groups.setdefault(treatment.get(id(parameter), usual), []).append(parameter)
+        lr_scale, decay = treatment.get(id(parameter), (1.0, None))
+        if decay is None:
+            decay = 0.0 if is_exempt else recipe.weight_decay
+        groups.setdefault((lr_scale, decay), []).append(parameter)
     return [
         {"params": parameters, "lr_scale": lr_scale, "weight_decay": decay}
         for (lr_scale, decay), parameters in groups.items()

@@ -1,6 +1,7 @@
 """The command `run`: plan, check, execute."""
 
 import contextlib
+import importlib
 import os
 import signal
 import threading
@@ -114,6 +115,12 @@ def run_manifest_cell(manifest: Path, index: int, options: RunOptions) -> int:
     if index >= len(cells):
         message = f"{manifest}: no line {index}; the manifest has {len(cells)}, counted from 0"
         raise RecordError(message)
+    for module in cells[index].imports:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            message = f"{manifest}: module {module!r} cannot be imported: {error}"
+            raise RecordError(message) from error
     return _execute([cells[index]], {}, options)
 
 
@@ -198,7 +205,7 @@ def with_data(cells: Sequence[Cell], root: Path) -> list[Cell]:
     for cell in {cell.dataset.name: cell for cell in cells}.values():
         try:
             build_dataset(cell.dataset.name, root, **cell.dataset.options).verify()
-        except DatasetError as error:
+        except (DatasetError, OSError) as error:
             refused[cell.dataset.name] = str(error)
             count = sum(other.dataset.name == cell.dataset.name for other in cells)
             click.echo(f"{count} cells not run: {error}", err=True)
@@ -217,7 +224,7 @@ class StopRequest(threading.Event):
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Give what the first SIGINT or SIGTERM sets; a second one ends this process at once."""
+    """Give what the first SIGINT or SIGTERM sets; a second one ends this process and its cells."""
     stop = StopRequest()
 
     def ask(number: int, _: FrameType | None) -> None:

@@ -34,10 +34,12 @@ def run_cell(
     started = time.time()
     torch.set_num_threads(machine.threads)
     directory.mkdir(parents=True, exist_ok=True)
-    run = CellRun(cell, directory, machine, stop or threading.Event())
-    reason = run.train()
+    cost = find_cost(cell)
+    versions = {"training": TRAINING_VERSION, "operator": operator_version(cell)}
+    run = CellRun(cell, directory, machine, stop or threading.Event(), versions)
+    reason = run.train() or run.find_non_finite()
     status: Status = "diverged" if reason else "ok"
-    metrics = {} if reason else {**run.final_metrics(), **find_cost(cell).metrics}
+    metrics = {} if reason else {**run.final_metrics(), **cost.metrics}
     weights = {} if reason else run.training.evaluated.state_dict()
     return Record(
         cell=cell,
@@ -45,7 +47,7 @@ def run_cell(
         reason=reason,
         metrics=measure(metrics),
         environment={**machine.environment, **run.describe()},
-        versions={"training": TRAINING_VERSION, "operator": operator_version(cell)},
+        versions=versions,
         weights_sha256=save_weights(directory, weights) if weights else "",
         started=started,
         finished=time.time(),

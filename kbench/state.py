@@ -115,7 +115,12 @@ def _judge_outcome(record: Mapping[str, Any], cell: Cell) -> State:
 
 
 def _is_alive(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
+    """Return whether a process runs; one that has ended may stay listed where nobody reaps it."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 def find_changes(record: Mapping[str, Any], cell: Cell) -> list[str]:

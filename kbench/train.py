@@ -38,6 +38,7 @@ class Training:
 
     Attributes:
         step: Optimiser steps taken.
+        lr: Learning rate of the last one; 0 before the first.
         totals: Sums over the current epoch.
     """
 
@@ -54,6 +55,7 @@ class Training:
         self.regularisations = declared_regularisations(model)
         self.run = torch.compile(model) if recipe.compile else model
         self.step = 0
+        self.lr = 0.0
         self.totals = self.empty_totals()
 
     @property
@@ -80,9 +82,8 @@ class Training:
 
     def take_step(self, batch: Batch) -> None:
         """Take one optimiser step on a batch."""
-        set_learning_rate(
-            self.optimizer, learning_rate(self.recipe, self.step, self.steps_per_epoch)
-        )
+        self.lr = learning_rate(self.recipe, self.step, self.steps_per_epoch)
+        set_learning_rate(self.optimizer, self.lr)
         with self.autocast():
             logits = self.run(batch.inputs)
             loss = loss_of(logits, batch.targets, self.recipe.label_smoothing)
@@ -107,6 +108,7 @@ class Training:
         """Return everything that the next step depends on, as tensors and plain values."""
         return {
             "step": self.step,
+            "lr": self.lr,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
@@ -118,7 +120,7 @@ class Training:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where `state_dict` left off."""
-        self.step = state["step"]
+        self.step, self.lr = state["step"], state["lr"]
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])

@@ -55,3 +55,11 @@ def test_an_interrupted_cell_is_not_counted(demo_cell, results, terminal) -> Non
         (suite,) = shown.progress.tasks
         assert (suite.completed, suite.fields["text"]) == (0, "0/2")
     assert f"stopped   {demo_cell().id}" in terminal.getvalue()
+
+
+def test_a_cell_that_could_not_be_started_is_counted(demo_cell, results, terminal) -> None:
+    with BarDisplay(results, 2) as shown:
+        shown.show(Event("finish", demo_cell(), Record(demo_cell(), "failed", "no folder")))
+        (suite,) = shown.progress.tasks
+        assert (suite.completed, suite.fields["text"]) == (1, "1/2")
+    assert "no folder" in terminal.getvalue()

@@ -25,13 +25,14 @@ class _RecordingFactory:
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: Size,
+        kernel_size: Size | str,
         *,
         stride: Size = 1,
         padding: Padding = 0,
         dilation: Size = 1,
         groups: int = 1,
         bias: bool = True,
+        dims: int = 2,
     ) -> nn.Module:
         module = construct_operator(
             self.operator,
@@ -43,6 +44,7 @@ class _RecordingFactory:
             dilation=dilation,
             groups=groups,
             bias=bias,
+            dims=dims,
             **self.options,
         )
         self.modules.append(module)

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal, get_args
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kbench.architectures.arguments import check_same_sides
 from kbench.operators import ConvFactory
 from kbench.registry import ARCHITECTURES
 
@@ -36,6 +37,9 @@ class PadShortcut(nn.Module):
 class BasicBlock(nn.Module):
     """Two convolutions beside a shortcut.
 
+    An operator may subsample by itself in the place of a stride; the shortcut then takes the
+    nearest pixels of its input, as many as the operator leaves (ours).
+
     Args:
         conv: Makes the two convolutions.
         in_channels: Channels of the input; the output has `stride` times as many.
@@ -60,6 +64,7 @@ class BasicBlock(nn.Module):
         self.norm1 = nn.BatchNorm2d(out_channels)
         self.conv2 = conv(out_channels, out_channels, kernel_size, padding=padding, bias=False)
         self.norm2 = nn.BatchNorm2d(out_channels)
+        self.is_strided = stride == 2
         self.shortcut: nn.Module = nn.Identity()
         if stride == 2 and shortcut == "pad":
             self.shortcut = PadShortcut(in_channels, out_channels)
@@ -70,10 +75,24 @@ class BasicBlock(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (B, C, H, W) to (B, C', H', W')."""
+        """Map (B, C, H, W) to (B, C', H', W').
+
+        Raises:
+            UnsupportedError: If the operator changes sides that have to stay.
+        """
         out = F.relu(self.norm1(self.conv1(x)))
+        shortcut = self.shortcut(_resample(x, out) if self.is_strided else x)
         out = self.norm2(self.conv2(out))
-        return F.relu(out + self.shortcut(x))
+        check_same_sides(out, shortcut)
+        return F.relu(out + shortcut)
+
+
+def _resample(x: Tensor, out: Tensor) -> Tensor:
+    """Return x (B, C, H, W) such that every second pixel makes the sides of `out`."""
+    sides = out.shape[-2:]
+    if all((side + 1) // 2 == left for side, left in zip(x.shape[-2:], sides, strict=True)):
+        return x
+    return F.interpolate(x, size=[2 * side for side in sides], mode="nearest")
 
 
 class CifarResNet(nn.Module):

@@ -7,6 +7,8 @@ from pathlib import Path
 from kbench.record import Status
 
 TAIL_LINES = 50
+TAIL_BYTES = 64 * 1024
+TRACEBACK = "Traceback (most recent call last):"
 OUT_OF_MEMORY = ("OutOfMemoryError", "MemoryError", "can't allocate memory", "CUDA out of memory")
 
 
@@ -18,23 +20,30 @@ def explain_exit(exit_code: int, log_tail: Sequence[str], oom_kills: int) -> tup
         log_tail: Last lines of its log.
         oom_kills: How many processes the kernel killed for memory while it ran.
     """
-    last = next((line for line in reversed(log_tail) if line.strip()), "no output")
     if exit_code == -signal.SIGKILL and oom_kills:
         return "oom", "killed by the kernel: out of memory"
     if exit_code < 0:
-        return "failed", f"killed by {signal.Signals(-exit_code).name}"
-    if any(mark in last for mark in OUT_OF_MEMORY):
-        return "oom", last
-    return "failed", last
+        return "failed", f"killed by {_signal_name(-exit_code)}"
+    if exit_code == 0:
+        return "failed", "ended without a result, exit status 0"
+    error = _last_error(log_tail)
+    if any(mark in error for mark in OUT_OF_MEMORY):
+        return "oom", error
+    return "failed", error
 
 
-def read_tail(path: Path, lines: int = TAIL_LINES) -> tuple[str, ...]:
-    """Return the last lines of a log; none if it cannot be read."""
+def read_tail(path: Path, start: int = 0) -> tuple[str, ...]:
+    """Return the last lines of a log, of what was written after its byte `start` only.
+
+    There are none if the log cannot be read.
+    """
     try:
-        content = path.read_bytes()[-64 * 1024 :]
+        with path.open("rb") as file:
+            file.seek(max(start, path.stat().st_size - TAIL_BYTES))
+            content = file.read()
     except OSError:
         return ()
-    return tuple(content.decode(errors="replace").splitlines()[-lines:])
+    return tuple(content.decode(errors="replace").splitlines()[-TAIL_LINES:])
 
 
 def count_oom_kills() -> int:
@@ -45,3 +54,19 @@ def count_oom_kills() -> int:
         return 0
     counts = dict(line.split() for line in text.splitlines())
     return int(counts.get("oom_kill", 0))
+
+
+def _last_error(log_tail: Sequence[str]) -> str:
+    """Return the first line of the last exception's text; without one, the last line."""
+    begins = [number for number, line in enumerate(log_tail) if line == TRACEBACK]
+    for line in log_tail[begins[-1] + 1 :] if begins else ():
+        if line and not line.startswith(" "):
+            return line
+    return next((line for line in reversed(log_tail) if line.strip()), "no output")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -5,23 +5,31 @@ itself needs no torch, so that the process that starts workers need not load it.
 """
 
 import ctypes
+import fcntl
 import importlib
+import multiprocessing
 import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
+from types import FrameType
 
 from kbench.cell import Cell
-from kbench.errors import InterruptedCellError
+from kbench.errors import InterruptedCellError, RecordError
 from kbench.machine import Machine
 from kbench.progress import remove_progress
-from kbench.record import write_record
+from kbench.record import read_record, write_record
+from kbench.registry import ARCHITECTURES, DATASETS, EVALUATIONS, OPERATORS
 
 EXIT_INTERRUPTED = 75
 LOG = "log.txt"
-PRELOAD = ["__main__", "kbench.run_cell"]
+RECORD = "record.json"
+PRELOAD = ["__main__", "kbench.cli", "kbench.executors.fork_server"]
 SET_PARENT_DEATH_SIGNAL = 1
+GRACE_S = 60
+CLAIM_POLL_S = 0.1
 
 
 def work(cell: Cell, directory: Path, machine: Machine, gpu: str | None) -> None:
@@ -40,9 +48,13 @@ def work(cell: Cell, directory: Path, machine: Machine, gpu: str | None) -> None
     _redirect_output(directory / LOG)
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    for module in cell.imports:
-        importlib.import_module(module)
+    import_extensions(cell)
+    before = record_stamp(directory)
     try:
+        claim(directory, stop)
+        if record_stamp(directory) != before:
+            return
+        clear(directory)
         record = run_cell(cell, directory, machine, stop)
     except InterruptedCellError as error:
         sys.stderr.write(f"{error}\n")
@@ -52,12 +64,95 @@ def work(cell: Cell, directory: Path, machine: Machine, gpu: str | None) -> None
     remove_progress(directory)
 
 
+def import_extensions(cell: Cell) -> None:
+    """Import what registers the names of a cell: its `imports`, and entry points if need be."""
+    for module in cell.imports:
+        importlib.import_module(module)
+    chosen = [(EVALUATIONS, choice) for choice in cell.evaluate]
+    chosen += [(OPERATORS, cell.operator), (ARCHITECTURES, cell.architecture)]
+    if any(choice.name not in names for names, choice in [*chosen, (DATASETS, cell.dataset)]):
+        from importlib.metadata import entry_points
+
+        from kbench.suite import ENTRY_POINTS
+
+        for group in ENTRY_POINTS:
+            for point in entry_points(group=group):
+                point.load()
+
+
+def record_stamp(directory: Path) -> tuple[int, int] | None:
+    """Return what changes whenever a cell's record is written; None without a record."""
+    try:
+        status = (directory / RECORD).stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def claim(directory: Path, stop: threading.Event) -> None:
+    """Wait until no other process of this machine runs the cell; hold it until this one ends.
+
+    After a run was killed, its workers live on until their checkpoints are written.
+
+    Raises:
+        InterruptedCellError: If `stop` was set meanwhile.
+    """
+    handle = os.open(directory, os.O_RDONLY)
+    while not stop.is_set():
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(CLAIM_POLL_S)
+        except OSError:  # a file system without locks
+            return
+        else:
+            return
+    message = f"{directory.name}: stopped while another process runs it"
+    raise InterruptedCellError(message)
+
+
+def clear(directory: Path) -> None:
+    """Delete what a killed process left half written, and the checkpoint of a run that has ended.
+
+    A cell that failed goes on from its checkpoint; one that has a result starts afresh.
+    """
+    from kbench.checkpoint import checkpoint_time, remove_checkpoints
+
+    for path in directory.glob("*.tmp"):
+        path.unlink(missing_ok=True)
+    path = directory / RECORD
+    if not path.exists() or checkpoint_time(directory) > path.stat().st_mtime:
+        return
+    try:
+        has_result = read_record(path).status in ("ok", "diverged")
+    except RecordError:
+        has_result = True
+    if has_result:
+        remove_checkpoints(directory)
+
+
 def _stop_on_signals() -> threading.Event:
-    """Return what the first SIGINT or SIGTERM sets, that of a dying parent too."""
+    """Return what the first SIGINT or SIGTERM sets, and the death of the process that is served."""
     stop = threading.Event()
+
+    def ask(_: int = 0, __: FrameType | None = None) -> None:
+        if not stop.is_set():
+            stop.set()
+            # Whoever asked may be gone: a worker that does not get to its next step ends itself.
+            signal.alarm(GRACE_S)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, ask)
     ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+    main = multiprocessing.parent_process()
+
+    def watch() -> None:
+        # The signal comes when the fork server has ended, which takes its time.
+        if main is not None:
+            main.join()
+            ask()
+
+    threading.Thread(target=watch, daemon=True).start()
     return stop
 
 

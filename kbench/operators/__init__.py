@@ -10,7 +10,10 @@ What it may offer beyond `forward`, each declared on its class and each optional
   apart; a `weight_decay` of None keeps the recipe's
 - `after_init(modules)`: a static step over all modules of the class in a network, in order of
   construction, once the network is built and initialised
+- `with_reach(reach) -> nn.Module`: an operator with the same weights and bias whose kernel extends
+  `reach` pixels from its centre; what sets the extent is its own. The input's side is kept
 - `version: int`: raised when the operator's numbers change
+- `is_translation_equivariant`, `num_params`, `conformance_exceptions`: see `kbench.conformance`
 """
 
 from kbench.operators import ckconv as ckconv

@@ -16,22 +16,26 @@ class ConvFactory(Protocol):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: Size,
+        kernel_size: Size | str,
         *,
         stride: Size = 1,
         padding: Padding = 0,
         dilation: Size = 1,
         groups: int = 1,
         bias: bool = True,
+        dims: int = 2,
     ) -> nn.Module:
-        """Return a convolution with the arguments of `torch.nn.ConvNd`."""
+        """Return a convolution with the arguments of `torch.nn.ConvNd`, N being `dims`.
+
+        `kernel_size` may be a word that the operator understands, as `same`.
+        """
 
 
 def build_operator(
     name: str,
     in_channels: int,
     out_channels: int,
-    kernel_size: Size,
+    kernel_size: Size | str,
     *,
     dims: int = 2,
     **arguments: Any,  # noqa: ANN401 - torch's arguments and the operator's options
@@ -42,7 +46,7 @@ def build_operator(
         name: A name of `kbench.registry.OPERATORS`.
         in_channels: I, the number of input channels.
         out_channels: O, the number of output channels.
-        kernel_size: Side of the kernel, or one side per axis.
+        kernel_size: Side of the kernel, one side per axis, or a word that the operator understands.
         dims: Number of spatial axes, 1 or 2.
         arguments: `stride padding dilation groups bias` as for `torch.nn.ConvNd`, and the
             operator's options; what is not given takes the operator's own default.
@@ -63,7 +67,7 @@ def construct_operator(
     name: str,
     in_channels: int,
     out_channels: int,
-    kernel_size: Size,
+    kernel_size: Size | str,
     *,
     dims: int = 2,
     **arguments: Any,  # noqa: ANN401 - torch's arguments and the operator's options

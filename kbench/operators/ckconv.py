@@ -46,6 +46,7 @@ class GeneratedConv(nn.Module):
 
     version: ClassVar[int] = 1
     dims: ClassVar[int]
+    is_translation_equivariant: ClassVar[bool] = True
     options_type: ClassVar[type[CKConvOptions]] = CKConvOptions
     options: CKConvOptions
     train_length: Tensor
@@ -317,7 +318,8 @@ class CKConv2d(GeneratedConv):
     Raises:
         TypeError: If an option is unknown, or a switch is not a bool.
         ValueError: If an argument or option is out of range.
-        UnsupportedError: If the sides of the kernel differ or the layer cannot be causal.
+        UnsupportedError: If the sides of the kernel differ or are not odd and >= 3, or the layer
+            cannot be causal.
 
     Example:
         >>> CKConv2d(3, 8, 33)(torch.zeros(2, 3, 16, 20)).shape
@@ -336,10 +338,11 @@ def _checked_kernel_size(kernel_size: Size | str, dims: int) -> int | str:
             raise ValueError(message)
         return kernel_size
     sides = kernel_size if isinstance(kernel_size, tuple) else (kernel_size,) * dims
-    is_odd = all(type(side) is int and side >= 3 and side % 2 == 1 for side in sides)
-    if len(sides) != dims or not is_odd:
-        message = f"kernel_size (={kernel_size!r}) must be 'same', 'full' or an odd integer >= 3"
+    message = f"kernel_size (={kernel_size!r}) must be 'same', 'full' or an odd integer >= 3"
+    if len(sides) != dims or not all(type(side) is int and side >= 1 for side in sides):
         raise ValueError(message)
+    if any(side == 1 or side % 2 == 0 for side in sides):
+        raise UnsupportedError(message)
     if len(set(sides)) > 1:
         message = f"kernel_size (={kernel_size!r}) must have equal sides: one maximum for all axes"
         raise UnsupportedError(message)

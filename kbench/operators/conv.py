@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from torch import nn
 
-from kbench.operators.geometry import Padding, Size
+from kbench.operators.geometry import Geometry, Padding, Size
 from kbench.registry import OPERATORS, OPERATORS_1D
 
 Init = Literal["uniform", "normal_fan_out"]
@@ -14,6 +14,8 @@ class _Conv(nn.Module):
     """Options of the plain convolution, for `torch.nn.Conv1d` and `torch.nn.Conv2d` alike."""
 
     version: ClassVar[int] = 1
+    dims: ClassVar[int]
+    is_translation_equivariant: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -30,8 +32,9 @@ class _Conv(nn.Module):
         init: Init = "uniform",
         padding_mode: str = "zeros",
     ) -> None:
-        torch_arguments = (stride, padding, dilation, groups, bias, padding_mode)
-        super().__init__(in_channels, out_channels, kernel_size, *torch_arguments)
+        sizes = (in_channels, out_channels, kernel_size, stride, padding, dilation, groups)
+        Geometry.of(*sizes, dims=self.dims, padding_mode=padding_mode)
+        super().__init__(*sizes, bias, padding_mode)
         if init not in ("uniform", "normal_fan_out"):
             message = f"init (={init!r}) must be 'uniform' or 'normal_fan_out'"
             raise ValueError(message)
@@ -45,6 +48,8 @@ class _Conv(nn.Module):
 @OPERATORS_1D.register("conv")
 class Conv1d(_Conv, nn.Conv1d):
     """1-D form of `Conv2d`."""
+
+    dims = 1
 
 
 @OPERATORS.register("conv")
@@ -69,10 +74,38 @@ class Conv2d(_Conv, nn.Conv2d):
         - output: (B, O, H', W'), as for `torch.nn.Conv2d`
 
     Raises:
-        ValueError: As `torch.nn.Conv2d`, or if `init` is unknown.
+        ValueError: If a size is not positive or `init` is unknown, or as `torch.nn.Conv2d`.
 
     Example:
         >>> import torch
         >>> Conv2d(3, 8, 3, padding=1)(torch.zeros(2, 3, 16, 16)).shape
         torch.Size([2, 8, 16, 16])
     """
+
+    dims = 2
+
+    def with_reach(self, reach: int) -> "Conv2d":
+        """Return a convolution of the same weight and bias, dilated, that keeps the input's side.
+
+        Args:
+            reach: Pixels from the centre of the kernel to its outermost taps.
+
+        Raises:
+            ValueError: If the reach is no positive multiple of the kernel's, or the kernel is even.
+        """
+        halves = [side // 2 for side in self.kernel_size]
+        for side, half in zip(self.kernel_size, halves, strict=True):
+            if side % 2 == 0 or half == 0 or reach < 1 or reach % half:
+                message = f"kernel_size (={self.kernel_size}) cannot reach {reach} pixels"
+                raise ValueError(message)
+        sizes = (self.in_channels, self.out_channels, self.kernel_size, self.stride, reach)
+        dilation = tuple(reach // half for half in halves)
+        twin = Conv2d(
+            *sizes,
+            dilation,
+            self.groups,
+            self.bias is not None,
+            padding_mode=self.padding_mode,
+        )
+        twin.weight, twin.bias = self.weight, self.bias
+        return twin

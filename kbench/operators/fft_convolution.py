@@ -142,6 +142,8 @@ def _multiply(
 ) -> Tensor:
     """Apply a spectrum of (F, O, I/G); keep the outputs that see padded input alone."""
     check_fits(x.shape[2:], spans)
+    if x.shape[0] == 0:  # transforms refuse empty batches, convolutions do not
+        return _multiply(x.new_zeros(1, *x.shape[1:]), spectrum, spans, stride, groups)[:0]
     sides = transform_sides(x.shape[2:])
     axes = list(range(2, x.dim()))
     waves = torch.fft.rfftn(_widen(x), s=sides, dim=axes)  # (B, I, *half)

@@ -39,6 +39,16 @@ class MaskedConv(GeneratedConv):
     options_type: ClassVar[type[CKConvOptions]] = FlexConvOptions
     options: FlexConvOptions
 
+    @property
+    def conformance_exceptions(self) -> dict[str, str]:
+        """What a window that follows the mask cannot hold."""
+        found = {}
+        if self.options.crop:
+            found["compile"] = "the size of the window follows the mask, which the host reads"
+            if self.size and all(last - first == 1 for first, last in self.crop_bounds()):
+                found["gradients"] = "the initial mask leaves one tap, at coordinate 0"
+        return found
+
     def add_mask(self) -> None:
         """Create the mask's parameters."""
         rows = self.options.initial_mask(self.dims, is_causal=self.is_causal)
@@ -199,7 +209,8 @@ class FlexConv2d(MaskedConv):
     Raises:
         TypeError: If an option is unknown, or a switch is not a bool.
         ValueError: If an argument or option is out of range.
-        UnsupportedError: If the sides of the kernel differ or the layer cannot be causal.
+        UnsupportedError: If the sides of the kernel differ or are not odd and >= 3, or the layer
+            cannot be causal.
 
     Example:
         >>> conv = FlexConv2d(3, 8, 33)

@@ -16,6 +16,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from kbench.errors import UnsupportedError
+
 SizeRule = Literal["code", "paper", "fixed"]
 GaussNorm = Literal["sum", "analytic"]
 
@@ -47,12 +49,12 @@ class Window:
             return
         if any(side < 3 or side % 2 == 0 for side in self.sides):
             message = f"kernel_size (={self.sides}) must be odd and >= 3 with size_rule 'fixed'"
-            raise ValueError(message)
+            raise UnsupportedError(message)
         if self.max_radius is not None and max(self.sides) // 2 > self.max_radius:
             message = (
                 f"kernel_size (={self.sides}) must be <= 2 max_radius (={self.max_radius}) + 1"
             )
-            raise ValueError(message)
+            raise UnsupportedError(message)
 
     def radii(self, sigma: float) -> tuple[int, ...]:
         """Return r of every axis; 1 where sigma is not a number, as any window is then."""

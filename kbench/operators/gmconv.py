@@ -7,6 +7,7 @@ kbench's reading, since the abstracts do not say.
 Shapes: B batch, I input channels, O output channels, G groups, K kernel sides, S spatial sides.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
@@ -30,6 +31,7 @@ class _GMConv(nn.Module):
 
     version: ClassVar[int] = 1
     dims: ClassVar[int]
+    is_translation_equivariant: ClassVar[bool] = True
     weight: Tensor
     bias: Tensor | None
     exponents: Tensor
@@ -77,6 +79,17 @@ class _GMConv(nn.Module):
         rows = out_channels if self.options.share in ("out", "kernel") else 1
         columns = in_channels if self.options.share in ("in", "kernel") else 1
         return (rows, columns, *(1,) * self.dims)
+
+    @property
+    def num_params(self) -> int:
+        """Number of parameters: those of the plain convolution, and sigma or its head."""
+        geometry, options = self.geometry, self.options
+        plain = geometry.out_channels * (geometry.fan_in + (self.bias is not None))
+        if options.variant == "static":
+            return plain + math.prod(self._sigma_shape())
+        hidden = max(geometry.in_channels // options.reduction, options.head_min)
+        num_sigmas = geometry.out_channels if options.share == "out" else 1
+        return plain + (geometry.in_channels + 1) * hidden + (hidden + 1) * num_sigmas
 
     @property
     def sigma(self) -> Tensor:

@@ -34,6 +34,7 @@ class _MaskInitConv(nn.Module):
 
     version: ClassVar[int] = 1
     dims: ClassVar[int]
+    is_translation_equivariant: ClassVar[bool] = True
     weight: Tensor
     bias: Tensor | None
 
@@ -159,6 +160,7 @@ class CircularConv2d(nn.Conv2d):
     """
 
     version: ClassVar[int] = 1
+    is_translation_equivariant: ClassVar[bool] = True
     taps: Tensor
 
     def __init__(

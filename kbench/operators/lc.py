@@ -42,6 +42,7 @@ class _LC(nn.Module):
 
     version: ClassVar[int] = 1
     dims: ClassVar[int]
+    is_translation_equivariant: ClassVar[bool] = True
     spatial_weight: nn.Parameter
     norm: nn.BatchNorm1d | nn.BatchNorm2d | None
 
@@ -96,6 +97,14 @@ class _LC(nn.Module):
         """Return (E O, I/G, *K), the shape of the spatial stage's weight."""
         out_channels, *rest = self.geometry.weight_shape
         return (self.expansion * out_channels, *rest)
+
+    @property
+    def num_params(self) -> int:
+        """Number of parameters of the two stages, frozen ones and the normalisation's too."""
+        geometry, num_filters = self.geometry, self.spatial_shape[0]
+        stages = num_filters * geometry.fan_in + geometry.out_channels * self.num_mixed
+        biases = geometry.out_channels * (self.bias is not None)
+        return stages + biases + 2 * num_filters * (self.norm is not None)
 
     @property
     def num_mixed(self) -> int:

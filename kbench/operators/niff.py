@@ -44,6 +44,7 @@ class _NIFF(nn.Module):
 
     dims: ClassVar[int]
     version: ClassVar[int] = 1
+    is_translation_equivariant: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -86,6 +87,21 @@ class _NIFF(nn.Module):
         self._create(coords, bias=bias)
         if self.response is not None:
             self.response.initialise(init, init_gain)
+
+    @property
+    def num_params(self) -> int:
+        """Number of parameters: both networks, the 1x1 and the bias."""
+        widths = (self.dims, *self.widths, self._num_maps())
+        network = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(widths))
+        networks = 2 * network * (self.form != "pointwise")
+        mix = self.in_channels * self.out_channels * (self.form in ("pointwise", "split"))
+        return networks + mix + self.out_channels * (self.bias is not None)
+
+    @property
+    def conformance_exceptions(self) -> dict[str, str]:
+        """What has no effect, by section 2.5."""
+        name = f"gradient of response.mlp_imag.bias{len(self.widths)}"
+        return {name: "the last bias of the imaginary part has no effect on a real signal"}
 
     def _create(self, coords: Coordinates, *, bias: bool) -> None:
         """Create the parameters, in the order of section 5.2."""
@@ -184,6 +200,8 @@ class _NIFF(nn.Module):
         if self.strided == "subsample":
             thinned = tuple(slice(None, None, step) for step in self.stride)
             return y[(slice(None), slice(None), *thinned)]
+        if y.shape[0] == 0:  # as in `_filter`
+            return self._thin(y.new_zeros(1, *y.shape[1:]))[:0]
         with without_autocast(y):
             return low_pass_pool(y.to(computing_dtype(y)), self.dims).to(y.dtype)
 

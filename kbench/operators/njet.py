@@ -6,6 +6,7 @@ Shapes: B batch, I input channels, O output channels, G groups, F basis function
 S spatial sides, H and W input height and width, H' and W' output height and width.
 """
 
+import copy
 import math
 from typing import Any, ClassVar, Self
 
@@ -28,6 +29,7 @@ from kbench.operators.njet_parts import (
     SafeSubsample,
     SafeSubsampling,
     same_axes,
+    sigma_at_reach,
 )
 from kbench.operators.options import takes
 from kbench.operators.precision import computing_dtype
@@ -42,6 +44,7 @@ class _NJet(nn.Module):
 
     version: ClassVar[int] = 1
     dims: ClassVar[int]
+    is_translation_equivariant: ClassVar[bool] = True
     row_mix_col_least_taps: ClassVar[int] = 11
     row_mix_col_least_channels: ClassVar[int] = 64
     row_mix_col_largest_order: ClassVar[int] = 4
@@ -62,7 +65,9 @@ class _NJet(nn.Module):
         given = NJetOptions(**options)
         pads = 0 if isinstance(padding, str) else padding
         arguments = (in_channels, out_channels, kernel_size, stride, pads, dilation, groups)
-        self.geometry = Geometry.of(*arguments, dims=self.dims, padding_mode=given.padding_mode)
+        geometry = Geometry.of(*arguments, dims=self.dims, padding_mode=given.padding_mode)
+        safe = (given.safe_subsample, given.safe_rule, given.safe_position, given.safe_layers)
+        self.subsampling, self.geometry = SafeSubsampling(*safe).at(geometry)
         self.placement = Placement(self.geometry, same_axes(padding, self.geometry))
         given.check()
         self.order, self.sigma_init, self.sigma_scale = (
@@ -76,9 +81,6 @@ class _NJet(nn.Module):
             self.placement.refuse_literal_padding()
         reach = (given.size_rule, given.extent, given.max_radius)
         self.window = Window(*reach, self.geometry.kernel_size)
-        self.subsampling = SafeSubsampling(
-            given.safe_subsample, given.safe_rule, given.safe_position
-        )
         rates = (given.sigma_lr_scale, given.sigma_weight_decay)
         self.decays = Decays(given.alpha_penalty, given.alpha_weight_decay, *rates)
         functions = len(derivative_orders(given.order, self.dims))
@@ -89,6 +91,28 @@ class _NJet(nn.Module):
         self._slot = self._copies.add(self.scale)
         self._cache: tuple[tuple[object, ...], Tensor] | None = None
         self.reset_parameters()
+
+    @property
+    def num_params(self) -> int:
+        """Number of parameters: alpha, sigma and the bias."""
+        functions = math.comb(self.order + self.dims, self.dims)
+        weights = functions * self.geometry.in_channels // self.geometry.groups + (
+            self.bias is not None
+        )
+        return weights * self.geometry.out_channels + 1
+
+    @property
+    def conformance_exceptions(self) -> dict[str, str]:
+        """Where the size of the output follows sigma, and what the host has to read."""
+        found = {}
+        if self.subsampling.ratio is not None:
+            reason = "safe subsampling makes the output smaller"
+            found = {"shape": reason, "equivariance": reason}
+        elif self.window.rule != "fixed" and not all(self.placement.same_axes):
+            found = {"shape": "literal padding: the window and the output's size follow sigma"}
+        if self.window.rule != "fixed" and self.execution != "masked":
+            found["compile"] = "the size of the window follows sigma, which the host reads"
+        return found
 
     @classmethod
     def after_init(cls, modules: list[Self]) -> None:
@@ -163,6 +187,25 @@ class _NJet(nn.Module):
         subsample = SafeSubsample(self.subsampling.factor(self._host_sigma()), self.dims)
         is_first = self.subsampling.position == "before"
         return nn.Sequential(subsample, plain) if is_first else nn.Sequential(plain, subsample)
+
+    def with_reach(self, reach: int) -> Self:
+        """Return a layer of the same alpha and bias, with a sigma of its own.
+
+        Args:
+            reach: Pixels from the centre of the window to its end, before rounding: `extent` times
+                the initial sigma.
+
+        Raises:
+            UnsupportedError: If the size of the window is fixed.
+            ValueError: If the sigma is out of range.
+        """
+        sigma_init = sigma_at_reach(reach, self.window, self.geometry)
+        shared = (self.alpha, self.bias, self._copies)
+        twin = copy.deepcopy(self, {id(part): part for part in shared})
+        twin.sigma_init = sigma_init
+        nn.init.constant_(twin.scale, math.log2(sigma_init))
+        twin._slot = self._copies.add(twin.scale)  # noqa: SLF001 - own class
+        return twin
 
     def regularisation(self) -> Tensor:
         """Return w (sigma + |alpha|), w the `alpha_weight_decay`, for `frobenius`, else zero."""

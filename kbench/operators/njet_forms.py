@@ -61,18 +61,25 @@ def row_mix_col(x: Tensor, alpha: Tensor, rows: Sequence[Tensor], geometry: Geom
         alpha: (F, I/G, O).
         rows: For each axis the rows of shape (N + 1, K).
         geometry: Stride, padding, dilation and groups.
+
+    Raises:
+        RuntimeError: If x has another number of channels, as from torch's convolutions.
     """
     if geometry.dims == 1:
         return basis_then_mix(x, alpha, rows, geometry)
     x, pads = _pad(x, geometry)
-    (batch, _, height, width), groups, length = x.shape, geometry.groups, len(rows[0])
+    (batch, channels, height, width), groups, length = x.shape, geometry.groups, len(rows[0])
+    if channels != alpha.shape[1] * groups:
+        message = f"njet: input {tuple(x.shape)} must have {alpha.shape[1] * groups} channels"
+        raise RuntimeError(message)
     across = _band(rows[1], width, geometry.stride[1], pads[1], geometry.dilation[1])
     down = _band(rows[0], height, geometry.stride[0], pads[0], geometry.dilation[0])
-    maps = x.reshape(-1, width) @ across.flatten(1)  # (B I H, (N + 1) W')
-    maps = maps.view(batch, groups, -1, height, length, across.shape[2])
+    maps = x.flatten(0, 2) @ across.flatten(1)  # (B I H, (N + 1) W')
+    maps = maps.view(batch, groups, channels // groups, height, length, across.shape[2])
     maps = maps.permute(0, 1, 4, 2, 3, 5).flatten(2, 3).flatten(3)  # (B, G, (N + 1) I/G, H W')
     mixed = torch.stack([mix @ maps[:, :, : mix.shape[2]] for mix in _mixes(alpha, groups)], dim=3)
-    mixed = mixed.reshape(batch, -1, length * height, across.shape[2])  # (B, O, (N + 1) H, W')
+    sides = (length * height, across.shape[2])
+    mixed = mixed.reshape(batch, alpha.shape[2], *sides)  # (B, O, (N + 1) H, W')
     return down.permute(2, 1, 0).flatten(1) @ mixed  # (B, O, H', W')
 
 

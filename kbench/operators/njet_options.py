@@ -11,8 +11,10 @@ AlphaPenalty = Literal["decay", "frobenius", "none"]
 Execution = Literal["auto", "dense", "row_mix_col", "basis", "masked"]
 SafeRule = Literal["paper", "code"]
 SafePosition = Literal["after", "before"]
+SafeLayers = Literal["all", "strided"]
 
 LEAST_SCALE = -4.0  # sigma 0.0625
+LARGEST_SIGMA_INIT = 32.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,8 @@ class NJetOptions:
         safe_subsample: r_s; sides shrink by 2^(-sigma / r_s) to nearest neighbours. None for off.
         safe_rule: `paper`, or `code`: side / max(1, 2^sigma / r_s).
         safe_position: Subsample the output (`after`) or the input (`before`).
+        safe_layers: `strided` subsamples only where the replaced convolution has a stride, in its
+            place.
         max_radius: Largest r (ours); None for no cap.
         execution: `dense` builds the filter. `row_mix_col` filters rows, mixes channels, filters
             columns; `basis` filters with each function, then mixes; `masked`, see above. `auto`
@@ -58,6 +62,7 @@ class NJetOptions:
     safe_subsample: float | None = None
     safe_rule: SafeRule = "paper"
     safe_position: SafePosition = "after"
+    safe_layers: SafeLayers = "all"
     max_radius: int | None = 64
     execution: Execution = "auto"
     padding_mode: str = "zeros"
@@ -74,7 +79,7 @@ class NJetOptions:
         """
         check_number("order", self.order, 0, 10, integer=True)
         check_number("extent", self.extent, 0, exclusive=True)
-        check_number("sigma_init", self.sigma_init, 2.0**LEAST_SCALE, 32)
+        check_number("sigma_init", self.sigma_init, 2.0**LEAST_SCALE, LARGEST_SIGMA_INIT)
         check_number("sigma_scale", self.sigma_scale, 0, exclusive=True)
         if self.max_radius is not None:
             check_number("max_radius", self.max_radius, 1, integer=True)

@@ -7,9 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kbench.errors import UnsupportedError
+from kbench.operators.gaussian_derivatives import Window
 from kbench.operators.geometry import Geometry, Padding
 from kbench.operators.njet_options import (
+    LARGEST_SIGMA_INIT,
+    LEAST_SCALE,
     AlphaPenalty,
+    SafeLayers,
     SafePosition,
     SafeRule,
     check_choice,
@@ -31,6 +35,21 @@ def same_axes(padding: Padding, geometry: Geometry) -> tuple[bool, ...]:
         return (padding == "same",) * geometry.dims
     axes = zip(geometry.padding, geometry.dilation, geometry.kernel_size, strict=True)
     return tuple(2 * before == step * (side - 1) for (before, _), step, side in axes)
+
+
+def sigma_at_reach(reach: int, window: Window, geometry: Geometry) -> float:
+    """Return the sigma whose window reaches `reach` pixels from its centre.
+
+    Raises:
+        UnsupportedError: If the size of the window is fixed.
+        ValueError: If the sigma is out of range.
+    """
+    if window.rule == "fixed":
+        message = "size_rule (='fixed') has no reach: the window does not follow sigma"
+        raise UnsupportedError(message)
+    sigma = reach / (window.extent * max(geometry.dilation))
+    check_number("sigma_init", sigma, 2.0**LEAST_SCALE, LARGEST_SIGMA_INIT)
+    return sigma
 
 
 @dataclass(frozen=True)
@@ -85,17 +104,28 @@ class SafeSubsampling:
         rule: `paper` multiplies the side by 2^(-sigma / r_s); `code` divides it by
             max(1, 2^sigma / r_s), as the release would if it were switched on.
         position: Whether the output or the input of the convolution is subsampled.
+        layers: Which layers: all, or those in place of a convolution with a stride.
     """
 
     ratio: float | None
     rule: SafeRule
     position: SafePosition
+    layers: SafeLayers = "all"
 
     def __post_init__(self) -> None:
         if self.ratio is not None:
             check_number("safe_subsample", self.ratio, 0, exclusive=True)
         check_choice("safe_rule", self.rule, SafeRule)
         check_choice("safe_position", self.position, SafePosition)
+        check_choice("safe_layers", self.layers, SafeLayers)
+
+    def at(self, geometry: Geometry) -> "tuple[SafeSubsampling, Geometry]":
+        """Return what is subsampled in the place of a convolution, and the arguments that stay."""
+        if self.ratio is None or self.layers == "all":
+            return self, geometry
+        if max(geometry.stride) == 1:
+            return replace(self, ratio=None), geometry
+        return self, replace(geometry, stride=(1,) * geometry.dims)
 
     def factor(self, sigma: float) -> float:
         """Return new side / side, greater than 0 and at most 1.

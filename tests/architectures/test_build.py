@@ -9,7 +9,7 @@ from kbench.architectures import build_architecture
 from kbench.errors import UnknownNameError
 from kbench.operators import ConvFactory
 from kbench.operators.conv import Conv2d
-from kbench.registry import ARCHITECTURES, OPERATORS
+from kbench.registry import ARCHITECTURES, OPERATORS, OPERATORS_1D
 
 
 class _Noted(Conv2d):
@@ -60,6 +60,19 @@ def test_arguments_reach_the_operators(noted: type[_Noted]) -> None:
     assert network.second.weight.shape == (6, 4, 3, 1)
     assert (network.second.dilation, network.second.groups) == ((2, 2), 2)
     assert network.second.bias is not None
+
+
+def test_one_axis_and_a_word_for_the_size_reach_the_operators(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def sequence(conv: ConvFactory, num_classes: int, in_channels: int) -> nn.Module:
+        first = conv(in_channels, 4, "full", padding="same", dims=1)
+        return nn.Sequential(first, conv(4, num_classes, 3, padding="same", dims=1))
+
+    monkeypatch.setitem(ARCHITECTURES._entries, "sequence", sequence)
+    network = build_architecture("sequence", operator="ckconv", in_channels=2)
+    assert [type(module) for module in network] == [OPERATORS_1D["ckconv"]] * 2
+    assert [module.kernel_size for module in network] == ["full", 3]
 
 
 def test_plain_convolution_is_the_default() -> None:

@@ -375,6 +375,50 @@ class TestLayout:
         assert y[:, :2].abs().sum() == y[:, 6:].abs().sum() == 0
 
     @pytest.mark.parametrize("shortcut", ["conv", "pad"])
+    @pytest.mark.parametrize(("sigma", "middle", "last"), [(1.0, 26, 21), (4.0, 16, 8)])
+    def test_operator_may_subsample_in_the_place_of_a_stride(
+        self, shortcut: str, sigma: float, middle: int, last: int
+    ) -> None:
+        # N-Jet, section 2.8: int(32 2^(-sigma / 4)), only where the original subsamples.
+        options = {"safe_subsample": 4, "safe_layers": "strided", "sigma_init": sigma}
+        network = build_architecture(
+            "resnet14_cifar", operator="njet", operator_options=options, width=2, shortcut=shortcut
+        )
+        sides = []
+        for block in network.blocks:
+            block.register_forward_hook(lambda _, __, y: sides.append(y.shape[-1]))
+        network(torch.randn(2, 3, 32, 32))
+        assert sides == [32] * 2 + [middle] * 2 + [last] * 2
+
+    def test_shortcut_takes_the_nearest_pixels_that_the_operator_leaves(self) -> None:
+        options = {"safe_subsample": 4, "safe_layers": "strided", "alpha_init": "dcn"}
+        network = build_architecture(
+            "resnet8_cifar", operator="njet", operator_options=options, width=4
+        ).eval()
+        block = network.blocks[1]
+        pointwise, norm = block.shortcut
+        x = torch.randn(2, 4, 32, 32)
+        y = F.conv2d(F.interpolate(x, size=26, mode="nearest"), pointwise.weight)
+        branch = F.relu(block.norm1(block.conv1(x)))
+        expected = F.relu(block.norm2(block.conv2(branch)) + norm(y))
+        # Two orders of summation in float32.
+        torch.testing.assert_close(block(x), expected, rtol=1e-4, atol=1e-5)
+
+    def test_operator_that_subsamples_beside_an_identity_is_refused(self) -> None:
+        network = build_on_meta(8, operator="njet", operator_options={"safe_subsample": 4})
+        expected = r"the operator leaves sides \(17, 17\) where the network needs \(26, 26\)"
+        with pytest.raises(UnsupportedError, match=expected):
+            network(torch.empty(1, 3, 32, 32, device="meta"))
+
+    @pytest.mark.parametrize(
+        ("shortcut", "order", "total"),
+        [("conv", 3, 518_185), ("conv", 2, 313_193), ("pad", 3, 515_433), ("pad", 2, 310_441)],
+    )
+    def test_counts_of_the_n_jet_paper(self, shortcut: str, order: int, total: int) -> None:
+        arguments = {"operator": "njet", "operator_options": {"order": order}}
+        assert count(build_on_meta(32, **arguments, shortcut=shortcut)) == total
+
+    @pytest.mark.parametrize("shortcut", ["conv", "pad"])
     def test_kaiming_draws_convolutions_and_classifier(self, shortcut: str) -> None:
         network = build_architecture(
             "resnet8_cifar", width=32, shortcut=shortcut, num_classes=100, init="kaiming"

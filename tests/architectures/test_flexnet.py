@@ -1,6 +1,7 @@
 """Facts of sections 2.7, 5.1, 5.4 and 11 of the FlexConv specification that need the networks."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kbench.architectures import build_architecture
+from kbench.errors import UnsupportedError
 from kbench.optim import build_optimizer, set_learning_rate
 from kbench.recipe import Recipe
 from kbench.registry import ARCHITECTURES
@@ -99,7 +101,7 @@ class TestCounts:
             "flexnet7": [24, 24, 24, 36, 36, 36, 48, 48],
         }[name]
         total = 2 * widths[0] + (2 * 25 + 1) * widths[0] + widths[-1] * 7 + 7
-        for a, b in zip(widths, widths[1:], strict=False):
+        for a, b in pairwise(widths):
             total += 25 * (a * b + b * b) + 6 * b + ((a + 1) * b if a != b else 0)
         network = build_on_meta(name, in_channels=2, num_classes=7, kernel_size=5)
         assert count(network) == total
@@ -178,14 +180,23 @@ class TestLayout:
         [
             ({"width": 0}, r"width \(=0\) must be an integer >= 1"),
             ({"dropout": 1.0}, r"dropout \(=1.0\) must be a number >= 0 and < 1"),
+            ({"bias": 1}, r"bias \(=1\) must be true or false"),
             ({}, r"kernel_size \(='same'\) must be an integer >= 1"),
             ({"operator": "flexconv", "kernel_size": 4}, r"kernel_size \(=4\) must be 'same'"),
         ],
-        ids=["width", "dropout", "adaptive_size_of_plain_convolution", "even_size"],
+        ids=["width", "dropout", "bias", "adaptive_size_of_plain_convolution", "even_size"],
     )
     def test_refuses_wrong_options(self, options: dict[str, object], expected: str) -> None:
         with pytest.raises(ValueError, match=expected):
             build_architecture("flexnet3", **options)
+
+    def test_refuses_an_operator_that_changes_the_sides(self) -> None:
+        options = {"safe_subsample": 1.0}
+        network = build_architecture(
+            "flexnet3", operator="njet", operator_options=options, width=2, kernel_size=3
+        )
+        with pytest.raises(UnsupportedError, match=r"leaves sides \(\d, \d\) where the network"):
+            network(torch.randn(2, 3, 32, 32))
 
     def test_refuses_an_input_of_one_pixel_where_kernels_need_more(self) -> None:
         network = build_architecture("flexnet3", operator="flexconv", width=2)
@@ -216,6 +227,12 @@ class TestUse:
         with torch.device("meta"):
             network = build_architecture("flexnet7", operator="flexconv")
             assert network(torch.empty(2, 3, 32, 32)).shape == (2, 10)
+
+    @pytest.mark.slow
+    def test_compiles_without_graph_breaks(self) -> None:
+        network = build_architecture("flexnet3", kernel_size=3, width=2)
+        found = torch._dynamo.explain(network)(torch.randn(2, 3, 8, 8))
+        assert found.graph_break_count == 0
 
     def test_one_step_lowers_the_loss(self) -> None:
         network = build_architecture("flexnet3", operator="flexconv", width=4, dropout=0.0)

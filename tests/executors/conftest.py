@@ -86,7 +86,11 @@ def patch():
 
 
 @pytest.fixture
-def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registries: None) -> str:
+def own_module(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    registries: None,  # noqa: ARG001 - what the module registers is forgotten
+) -> str:
     """Write the module where imports find it; return its name."""
     folder = tmp_path / "modules"
     folder.mkdir()

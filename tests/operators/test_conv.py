@@ -77,3 +77,33 @@ def test_build_operator_names_operators_with_a_line_form(monkeypatch: pytest.Mon
     monkeypatch.setitem(OPERATORS._entries, "flat", Conv2d)
     with pytest.raises(UnsupportedError, match=r"'flat' has no 1-D form; with one: .*conv"):
         build_operator("flat", 2, 3, 3, dims=1)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["in_channels", "out_channels", "kernel_size", "stride", "dilation"]
+)
+def test_refuses_sizes_of_zero(wrong: str) -> None:
+    sizes = {"in_channels": 2, "out_channels": 2, "kernel_size": 3, wrong: 0}
+    with pytest.raises(ValueError, match=rf"{wrong} \(=0\) must be an integer >= 1"):
+        Conv2d(**sizes)
+
+
+@pytest.mark.parametrize(
+    ("kernel_size", "dilation"), [(3, (6, 6)), (5, (3, 3)), ((3, 7), (6, 2))], ids=str
+)
+def test_reach_is_reached_by_dilation_of_the_same_weights(
+    kernel_size: object, dilation: tuple[int, int]
+) -> None:
+    common = Conv2d(4, 6, kernel_size, groups=2)
+    module = common.with_reach(6)
+    x = torch.randn(2, 4, 9, 14)
+    expected = nn.functional.conv2d(x, common.weight, common.bias, 1, 6, dilation, 2)
+    assert (module.weight is common.weight, module.bias is common.bias) == (True, True)
+    torch.testing.assert_close(module(x), expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("kernel_size", "reach"), [(5, 3), (4, 6), (1, 1), (3, 0)], ids=str)
+def test_refuses_a_reach_that_no_dilation_gives(kernel_size: int, reach: int) -> None:
+    expected = rf"kernel_size \(=\({kernel_size}, {kernel_size}\)\) cannot reach {reach} pixels"
+    with pytest.raises(ValueError, match=expected):
+        Conv2d(2, 2, kernel_size).with_reach(reach)

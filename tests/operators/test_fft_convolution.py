@@ -110,3 +110,14 @@ def test_not_a_number_propagates():
     x = torch.zeros(1, 1, 8)
     x[..., 3] = torch.nan
     assert fft_convolve(x, torch.ones(1, 1, 3), (1,), (1,)).isnan().any()
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_empty_batch_gives_an_empty_batch(groups):
+    kernel = torch.zeros(8, 4 // groups, 3, 3)
+    assert fft_convolve(torch.zeros(0, 4, 9, 8), kernel, (2, 1), (1, 2), groups).shape == (
+        0,
+        8,
+        4,
+        4,
+    )

@@ -621,6 +621,11 @@ class TestRefusals:
         with pytest.raises(ValueError, match=r"must be 'same', 'full' or an odd integer >= 3"):
             FlexConv2d(1, 1, size)
 
+    @pytest.mark.parametrize("size", [1, 4, (2, 3)], ids=str)
+    def test_kernel_that_only_a_plain_convolution_can_have(self, size):
+        with pytest.raises(UnsupportedError, match="an odd integer >= 3"):
+            FlexConv2d(1, 1, size)
+
     def test_kernel_with_different_sides(self):
         with pytest.raises(UnsupportedError, match=r"\(=\(3, 5\)\) must have equal sides"):
             FlexConv2d(1, 1, (3, 5))

@@ -487,3 +487,8 @@ def test_a_blur_and_a_shift_are_learned(target, seed):
         F.mse_loss(module(x), target(x)).backward()
         optimiser.step()
     assert F.mse_loss(module(x), target(x)).item() < 0.01
+
+
+def test_low_pass_pooling_takes_an_empty_batch() -> None:
+    module = NIFF2d(3, 3, 3, groups=3, stride=2, strided="flc")
+    assert module(torch.zeros(0, 3, 8, 6)).shape == module(torch.zeros(1, 3, 8, 6))[:0].shape

@@ -559,3 +559,65 @@ def test_compiled_layer_is_the_layer(form: str, is_whole: bool) -> None:
     torch.testing.assert_close(compiled(x), layer(x))
     nn.init.constant_(layer.scale, 0.6)
     torch.testing.assert_close(compiled(x), layer(x))
+
+
+@pytest.mark.parametrize("dims", [1, 2])
+@pytest.mark.parametrize(("reach", "dilation", "sigma"), [(6, 1, 3.0), (6, 2, 1.5), (1, 1, 0.5)])
+def test_layer_of_another_reach_has_the_same_weights(
+    dims: int, reach: int, dilation: int, sigma: float
+) -> None:
+    common = LAYERS[dims](2, 3, dilation=dilation, bias=True)
+    layer = common.with_reach(reach)
+    expected = LAYERS[dims](2, 3, dilation=dilation, bias=True, sigma_init=sigma)
+    expected.load_state_dict(common.state_dict() | {"scale": torch.tensor([math.log2(sigma)])})
+    x = torch.randn(2, 2, *(20,) * dims)
+    assert (layer.alpha is common.alpha, layer.bias is common.bias) == (True, True)
+    assert layer.scale is not common.scale
+    assert (layer.sigma_init, common.sigma_init) == (sigma, 1.0)
+    torch.testing.assert_close(layer(x), expected(x), rtol=0, atol=0)
+
+
+def test_layers_of_several_reaches_read_their_sigmas_in_one_copy(monkeypatch) -> None:
+    common = NJet2d(1, 2)
+    layers = nn.ModuleList(common.with_reach(reach) for reach in (2, 4, 6))
+    finish_operators([common])
+    monkeypatch.setattr(host_copy, "lies_on_host", lambda _: False)
+    reads, read = [], host_copy.HostCopies._read_all
+    monkeypatch.setattr(
+        host_copy.HostCopies, "_read_all", lambda *args: reads.append(1) or read(*args)
+    )
+    x = torch.randn(1, 1, 8, 8)
+    sum(layer(x) for layer in layers).mean().backward()
+    assert len(reads) == 1
+    assert [layer.kernel_size for layer in layers] == [(7, 7), (11, 11), (15, 15)]
+
+
+@pytest.mark.parametrize(
+    ("options", "reach", "error", "expected"),
+    [
+        ({"size_rule": "fixed"}, 2, UnsupportedError, r"size_rule \(='fixed'\) has no reach"),
+        ({}, 65, ValueError, r"sigma_init \(=32.5\) must be a number >= 0.0625 and <= 32"),
+        ({}, 0, ValueError, r"sigma_init \(=0.0\) must be a number >= 0.0625"),
+    ],
+    ids=["fixed", "too_far", "nowhere"],
+)
+def test_refuses_a_reach_without_a_sigma(options, reach, error, expected) -> None:
+    with pytest.raises(error, match=expected):
+        NJet2d(1, 1, **options).with_reach(reach)
+
+
+@pytest.mark.parametrize(("stride", "sides"), [(1, (32, 20)), (2, (26, 16)), ((1, 2), (26, 16))])
+def test_subsampling_of_strided_layers_replaces_their_stride(stride, sides) -> None:
+    layer = NJet2d(1, 1, 3, stride, 1, safe_subsample=4, safe_layers="strided")
+    # int(side 2^(-1 / 4)), both axes alike.
+    assert layer(torch.zeros(1, 1, 32, 20)).shape[2:] == sides
+
+
+def test_layers_without_subsampling_keep_their_stride() -> None:
+    layer = NJet2d(1, 1, 3, 2, 1, safe_layers="strided")
+    assert layer(torch.zeros(1, 1, 32, 20)).shape[2:] == (16, 10)
+
+
+def test_refuses_unknown_safe_layers() -> None:
+    with pytest.raises(ValueError, match=r"safe_layers \(='none'\) must be one of"):
+        NJet2d(1, 1, safe_layers="none")

@@ -36,3 +36,20 @@ def test_forms_take_strides_and_dilations_that_differ_by_axis(form, order: int) 
     kernel = mixed_filter(alpha, [rows, rows])
     expected = F.conv2d(x, kernel, None, (1, 2), (4, 5), (2, 1), 2)
     torch.testing.assert_close(form(x, alpha, [rows, rows], geometry), expected)
+
+
+@pytest.mark.parametrize("form", [basis_then_mix, row_mix_col])
+@pytest.mark.parametrize("channels", [2, 3, 5, 6])
+def test_forms_refuse_other_channels(form, channels: int) -> None:
+    rows, alpha = rows_and_alpha(2, (2, 6))
+    geometry = Geometry.of(4, 6, 7, 1, 3, groups=2, dims=2)
+    with pytest.raises(RuntimeError, match=r"channels|shape"):
+        form(torch.zeros(2, channels, 9, 9).double(), alpha, [rows, rows], geometry)
+
+
+@pytest.mark.parametrize("form", [basis_then_mix, row_mix_col])
+def test_forms_take_an_empty_batch(form) -> None:
+    rows, alpha = rows_and_alpha(2, (2, 6))
+    geometry = Geometry.of(4, 6, 7, 2, 3, groups=2, dims=2)
+    y = form(torch.zeros(0, 4, 9, 8).double(), alpha, [rows, rows], geometry)
+    assert y.shape == (0, 6, 5, 4)

@@ -1,0 +1,35 @@
+import pytest
+import torch
+from torch import nn
+from torchvision.models import resnet
+
+from kbench.architectures.residual_blocks import BasicBlock, Bottleneck
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(
+    ("kind", "theirs", "sizes"),
+    [
+        (BasicBlock, resnet.BasicBlock, {}),
+        (Bottleneck, resnet.Bottleneck, {}),
+        (Bottleneck, resnet.Bottleneck, {"groups": 4, "base_width": 32}),
+    ],
+    ids=["basic", "bottleneck", "grouped"],
+)
+def test_blocks_are_torchvisions(
+    kind: type[nn.Module], theirs: type[nn.Module], sizes: dict[str, int], stride: int
+) -> None:
+    shortcut = nn.Conv2d(6, 8 * kind.expansion, 1, stride)
+    expected = theirs(6, 8, stride, shortcut, **sizes)
+    found = kind(6, 8, stride, shortcut, **sizes)
+    found.load_state_dict(expected.state_dict())
+    x = torch.randn(2, 6, 9, 8)
+    torch.testing.assert_close(found(x), expected(x), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("kind", [BasicBlock, Bottleneck])
+def test_block_without_shortcut_passes_its_input(kind: type[nn.Module]) -> None:
+    block = kind(8 * kind.expansion, 8, 1, None).eval()
+    nn.init.zeros_(block.last_norm.weight)
+    x = torch.rand(2, 8 * kind.expansion, 5, 5)
+    torch.testing.assert_close(block(x), x, rtol=0, atol=0)
