@@ -100,6 +100,9 @@ def main() -> None:
 @click.option(
     "--jobs", type=click.IntRange(1), help="Cells at a time  [default: one per GPU, or 1]"
 )
+@click.option(
+    "--threads", type=click.IntRange(1), help="Threads of a cell  [default: cores / jobs]"
+)
 @click.option("--gpus", help="GPUs to use, such as 0,2  [default: all that are visible]")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
 @click.option("--rerun", type=click.Choice(["failed", "stale", "all"]), help="Run these again too.")
@@ -327,8 +330,8 @@ def bench() -> None:
 @BENCH_OUTPUT
 def loaders(device: str, batch_size: int, output: Path | None) -> None:
     """Images per second of the loaders and of torch's DataLoader, crop and flip included."""
-    from kbench.bench_loaders import bench_loaders
-    from kbench.bench_report import report_rows
+    from kbench.bench.loaders import bench_loaders
+    from kbench.bench.report import report_rows
 
     click.echo(report_rows(bench_loaders(device=device, batch_size=batch_size), output))
 
@@ -337,8 +340,8 @@ def loaders(device: str, batch_size: int, output: Path | None) -> None:
 @BENCH_OUTPUT
 def overhead(output: Path | None) -> None:
     """Seconds of start-up, planning and processes, besides training."""
-    from kbench.bench_overhead import bench_overhead
-    from kbench.bench_report import report_rows
+    from kbench.bench.overhead import bench_overhead
+    from kbench.bench.report import report_rows
 
     click.echo(report_rows(bench_overhead(), output))
 
@@ -368,9 +371,9 @@ def operators(output: Path | None, markdown: Path | None, **options: Any) -> Non
 
     A ratio is the operator's number over that of the form in the row.
     """
-    from kbench.bench_command import OperatorsOptions, run_operators_bench
-    from kbench.bench_forms import SHARED
-    from kbench.bench_report import report_rows
+    from kbench.bench.command import OperatorsOptions, run_operators_bench
+    from kbench.bench.forms import SHARED
+    from kbench.bench.report import report_rows
 
     rows = run_operators_bench(OperatorsOptions(**options), partial(click.echo, err=True))
     click.echo(report_rows(rows, output, markdown, SHARED))

@@ -42,6 +42,13 @@ def count_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def default_threads(jobs: int) -> int:
+    """Return the cores divided among the jobs, or less if `OMP_NUM_THREADS` says so."""
+    share = max(1, count_cores() // jobs)
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return min(share, int(limit)) if limit.isdigit() and int(limit) > 0 else share
+
+
 def find_gpus() -> tuple[str, ...]:
     """Return the GPUs that this process may use, as `CUDA_VISIBLE_DEVICES` names them."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")

@@ -22,7 +22,7 @@ class Progress:
         epochs: Epochs of the recipe.
         loss: Mean training loss of the current epoch; None before its first step.
         metric: Latest test accuracy, in percent; None before the first evaluation.
-        images_per_s: Training images a second since the last report.
+        images_per_s: Training images a second since this part of the run began.
         eta_s: Seconds until the last epoch ends, at the present speed; None at the start.
         time: When this was written, in seconds since the epoch.
         host: Where the cell runs.

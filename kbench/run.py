@@ -18,7 +18,7 @@ from kbench.environment import describe_environment
 from kbench.errors import DatasetError, ExecutorError, RecordError
 from kbench.executors.local import LocalExecutor, LocalSettings
 from kbench.formats import format_plan
-from kbench.machine import Machine, count_cores, data_root, find_gpus
+from kbench.machine import Machine, data_root, default_threads, find_gpus
 from kbench.plan import Plan, PlannedCell, plan_suite
 from kbench.state import Kind
 
@@ -46,6 +46,7 @@ class RunOptions:
         gpus: GPUs to use, separated by commas; None for all that are visible.
         device: `auto`, `cpu` or `cuda`.
         rerun: Which ended cells run again.
+        threads: Threads of a cell; None for the cores divided among the jobs.
         fail_fast: Start no further cell once one has failed.
         time_limit_s: Longest run of a cell; None for what the suite says.
         checkpoint_every: Seconds between checkpoints.
@@ -59,6 +60,7 @@ class RunOptions:
     gpus: str | None = None
     device: str = "auto"
     rerun: str | None = None
+    threads: int | None = None
     fail_fast: bool = False
     time_limit_s: int | None = None
     checkpoint_every: float = 30.0
@@ -154,7 +156,7 @@ def make_settings(limits: Mapping[str, int | None], options: RunOptions) -> Loca
     machine = Machine(
         data_root=data_root(),
         device="cuda" if gpus else "cpu",
-        threads=max(1, count_cores() // jobs),
+        threads=options.threads or default_threads(jobs),
         checkpoint_interval_s=options.checkpoint_every,
         environment=describe_environment(),
     )

@@ -103,7 +103,7 @@ class TestOperators:
 
     @pytest.mark.parametrize("name", ["conv", "lc"])
     def test_takes_all_that_torch_takes(self, name: str) -> None:
-        # LC has no kernel of one tap (section 3 of its specification); the plain one refuses nothing.
+        # LC has no kernel of one tap (section 3 of its specification); the plain one has all.
         (subject,) = find_subjects(name, (), 2)
         results = run_checks(subject, fast=True, names=["shape"]).results
         one_tap = {r.case for r in results if "kernel_size=1" in r.case}

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from kbench.machine import count_cores, data_root, find_gpus
+from kbench.machine import count_cores, data_root, default_threads, find_gpus
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,18 @@ def test_without_the_variable_the_driver_is_asked(tmp_path, monkeypatch, script,
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_gpus() == gpus
+
+
+@pytest.mark.parametrize(
+    ("cores", "jobs", "limit", "threads"),
+    [(8, 2, None, 4), (2, 4, None, 1), (8, 2, "1", 1), (2, 1, "16", 2), (2, 1, "many", 2)],
+    ids=["shared", "more jobs than cores", "limited", "limit above", "no number"],
+)
+def test_threads_are_the_cores_divided_unless_openmp_is_limited(
+    monkeypatch: pytest.MonkeyPatch, cores: int, jobs: int, limit: str | None, threads: int
+) -> None:
+    monkeypatch.setattr("kbench.machine.count_cores", lambda: cores)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if limit is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", limit)
+    assert default_threads(jobs) == threads

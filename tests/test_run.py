@@ -280,7 +280,8 @@ class TestBadInput:
 
 class TestSettings:
     def make(self, monkeypatch: pytest.MonkeyPatch, cores: int, **options: object) -> object:
-        monkeypatch.setattr(run, "count_cores", lambda: cores)
+        monkeypatch.setattr("kbench.machine.count_cores", lambda: cores)
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
         return run.make_settings({"a": 60, "b": None}, run.RunOptions(Path("results"), **options))
 
     @pytest.mark.parametrize(

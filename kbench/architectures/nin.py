@@ -59,8 +59,8 @@ class Nin(nn.Module):
     blocks 1 and 2, after the pooling.
 
     `conv` makes the three spatial convolutions. Without pooling the maps keep their side, unless
-    the operator subsamples them: these are section IV-B's networks with learned resolution. Every
-    layer is initialised as it is made; the paper says nothing else.
+    the operator subsamples them, as the paper's networks with learned resolution do (figure 8).
+    Every layer is initialised as it is made; the paper says nothing else.
 
     Args:
         conv: Makes the spatial convolutions.

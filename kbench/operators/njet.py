@@ -47,6 +47,8 @@ class _NJet(nn.Module):
     is_translation_equivariant: ClassVar[bool] = True
     row_mix_col_least_taps: ClassVar[int] = 11
     row_mix_col_least_channels: ClassVar[int] = 64
+    row_mix_col_wide_taps: ClassVar[int] = 27
+    row_mix_col_wide_channels: ClassVar[int] = 16
     row_mix_col_largest_order: ClassVar[int] = 4
 
     def __init__(
@@ -259,15 +261,14 @@ class _NJet(nn.Module):
     def _form(self, radii: tuple[int, ...]) -> str:
         if self.execution != "auto":
             return self.execution
-        channels = min(self.alpha.shape[1:])
-        pays = (
-            self.dims == 2
-            and self.geometry.groups == 1
-            and self.order <= self.row_mix_col_largest_order
-            and min(radii) * 2 + 1 >= self.row_mix_col_least_taps
-            and channels >= self.row_mix_col_least_channels
+        taps, channels = min(radii) * 2 + 1, min(self.alpha.shape[1:])
+        is_wide = taps >= self.row_mix_col_wide_taps and channels >= self.row_mix_col_wide_channels
+        is_large = (
+            taps >= self.row_mix_col_least_taps and channels >= self.row_mix_col_least_channels
         )
-        return "row_mix_col" if pays else "dense"
+        is_possible = self.dims == 2 and self.geometry.groups == 1
+        pays = (is_wide or is_large) and self.order <= self.row_mix_col_largest_order
+        return "row_mix_col" if is_possible and pays else "dense"
 
     def _convolve(self, x: Tensor) -> Tensor:
         full, is_masked = self._grid()

@@ -550,6 +550,12 @@ def test_auto_composes_only_where_it_pays(monkeypatch) -> None:
     assert NJet2d(4, 4, order=5, sigma_init=4.0)._form((9, 9)) == "dense"
 
 
+def test_auto_composes_wide_windows_of_few_channels() -> None:
+    layer = NJet2d(16, 21, sigma_init=8.0)
+    assert [layer._form((13, 13)), layer._form((12, 13))] == ["row_mix_col", "dense"]
+    assert NJet2d(16, 15, sigma_init=8.0)._form((13, 13)) == "dense"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("form", "is_whole"), [("masked", True), ("auto", False)], ids=str)
 def test_compiled_layer_is_the_layer(form: str, is_whole: bool) -> None:

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from kbench.bench_shapes import (
+from kbench.bench.shapes import (
     SHAPE_SETS,
     VARIANTS,
     Shape,

@@ -6,18 +6,18 @@ from typing import Literal, get_args
 
 import torch
 
-from kbench.bench_forms import Circumstances, Precision, Settings
-from kbench.bench_operators import (
+from kbench.bench.forms import Circumstances, Precision, Settings
+from kbench.bench.operators import (
     NETWORK_EXPANSIONS,
     Case,
     bench_operators,
     network_cases,
     operator_cases,
 )
-from kbench.bench_shapes import SHAPE_SETS, ShapeSet
-from kbench.bench_target_list import operator_targets
-from kbench.bench_targets import bench_targets
-from kbench.bench_timing import Clock
+from kbench.bench.shapes import SHAPE_SETS, ShapeSet
+from kbench.bench.target_list import operator_targets
+from kbench.bench.targets import bench_targets
+from kbench.bench.timing import Clock
 from kbench.errors import UnsupportedError
 
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from kbench import bench_loaders as bench
-from kbench.bench_loaders import bench_loaders, bench_split
+from kbench.bench import loaders as bench
+from kbench.bench.loaders import bench_loaders, bench_split
 from kbench.loaders import LOADERS
 
 

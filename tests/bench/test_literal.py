@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from kbench.bench_literal import LiteralNIFF, literal_form
+from kbench.bench.literal import LiteralNIFF, literal_form
 from kbench.operators import build_operator
 
 GENERATORS = ("magnet", "gabor", "fourier", "siren")

@@ -3,10 +3,11 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from kbench import bench_command, bench_operators
-from kbench.bench_command import OperatorsOptions, run_operators_bench
-from kbench.bench_shapes import Shape, Variant, build_forms
-from kbench.bench_targets import Target
+from kbench.bench import command as bench_command
+from kbench.bench import operators as bench_operators
+from kbench.bench.command import OperatorsOptions, run_operators_bench
+from kbench.bench.shapes import Shape, Variant, build_forms
+from kbench.bench.targets import Target
 from kbench.cli import main
 
 TINY = Shape(4, (6, 6))

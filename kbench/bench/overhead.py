@@ -39,9 +39,9 @@ class Overhead:
 
     Attributes:
         what: What was timed.
-        seconds: Median.
+        seconds: Median over repetitions; for cells, their mean.
         peer: What does the same job without kbench.
-        peer_seconds: Its median; None without a peer.
+        peer_seconds: What the peer took; None without one.
         n: Repetitions, or cells.
     """
 

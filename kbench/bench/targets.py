@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import nn
 
-from kbench.bench_forms import Circumstances, FormCost, Part, Settings, measure_forms
+from kbench.bench.forms import Circumstances, FormCost, Part, Settings, measure_forms
 
 Forms = Mapping[str, nn.Module]
 Measure = Literal["speed-up", "ratio"]

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from kbench.bench_literal import LiteralNIFF
-from kbench.bench_target_list import CROPPED_SIDE, NJET_SIGMAS, operator_targets
+from kbench.bench.literal import LiteralNIFF
+from kbench.bench.target_list import CROPPED_SIDE, NJET_SIGMAS, operator_targets
 from kbench.operators import build_operator
 
 TARGETS = operator_targets()

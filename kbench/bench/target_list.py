@@ -7,10 +7,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from kbench.architectures import build_architecture
-from kbench.bench_literal import literal_form
-from kbench.bench_operators import NETWORK, NETWORK_SHAPE
-from kbench.bench_shapes import build_same
-from kbench.bench_targets import Forms, Target
+from kbench.bench.literal import literal_form
+from kbench.bench.operators import NETWORK, NETWORK_SHAPE
+from kbench.bench.shapes import build_same
+from kbench.bench.targets import Forms, Target
 from kbench.operators.geometry import PLAIN_MODULES
 
 BATCH = 8

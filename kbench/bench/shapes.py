@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from kbench.bench_literal import literal_form
+from kbench.bench.literal import literal_form
 from kbench.errors import UnsupportedError
 from kbench.operators import build_operator
 from kbench.operators.geometry import PLAIN_MODULES

@@ -3,8 +3,8 @@ import itertools
 import pytest
 import torch
 
-from kbench import bench_timing
-from kbench.bench_timing import Timing, time_in_turns
+from kbench.bench import timing as bench_timing
+from kbench.bench.timing import Timing, time_in_turns
 
 CPU = torch.device("cpu")
 

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from kbench.bench_report import report_rows
+from kbench.bench.report import report_rows
 
 
 @dataclass(frozen=True)

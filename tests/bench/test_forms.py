@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from kbench import bench_forms
-from kbench.bench_forms import SHARED, Circumstances, Settings, measure_forms
+from kbench.bench import forms as bench_forms
+from kbench.bench.forms import SHARED, Circumstances, Settings, measure_forms
 
 SETTINGS = Settings(batch_size=2, repetitions=1)
 

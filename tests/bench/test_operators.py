@@ -3,17 +3,18 @@ from functools import partial
 
 import pytest
 
-from kbench import bench_operators, bench_shapes
-from kbench.bench_forms import FormCost, Settings
-from kbench.bench_operators import (
+from kbench.bench import operators as bench_operators
+from kbench.bench import shapes as bench_shapes
+from kbench.bench.forms import FormCost, Settings
+from kbench.bench.operators import (
     Case,
     build_networks,
     compare_form,
     network_cases,
     operator_cases,
 )
-from kbench.bench_shapes import Shape, Variant, build_forms
-from kbench.bench_timing import Timing
+from kbench.bench.shapes import Shape, Variant, build_forms
+from kbench.bench.timing import Timing
 from kbench.errors import UnknownNameError, UnsupportedError
 from kbench.registry import OPERATORS, OPERATORS_1D
 

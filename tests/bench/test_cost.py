@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from kbench.bench_cost import MIB, count_macs, measure_peak_mib
+from kbench.bench.cost import MIB, count_macs, measure_peak_mib
 from kbench.operators import build_operator
 
 CPU = torch.device("cpu")

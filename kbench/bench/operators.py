@@ -12,9 +12,9 @@ from typing import Any
 from torch import nn
 
 from kbench.architectures import build_architecture
-from kbench.bench_forms import Circumstances, FormCost, Settings, measure_forms
-from kbench.bench_shapes import Shape, build_forms, kernel_text, variants_of
-from kbench.bench_timing import Timing
+from kbench.bench.forms import Circumstances, FormCost, Settings, measure_forms
+from kbench.bench.shapes import Shape, build_forms, kernel_text, variants_of
+from kbench.bench.timing import Timing
 from kbench.errors import UnsupportedError
 from kbench.registry import OPERATORS, OPERATORS_1D
 
@@ -37,18 +37,18 @@ class FormSpeed(Circumstances):
         shape: Channels and sides of the input.
         batch_size: Inputs in a batch.
         form: `operator`; `plain`, the plain convolution of the same channels (see
-            `kbench.bench_shapes.build_forms`); `literal`, the paper's algorithm as it is written
-            down (`kbench.bench_literal`).
+            `kbench.bench.shapes.build_forms`); `literal`, the paper's algorithm as it is written
+            down (`kbench.bench.literal`).
         forward_ms: Median time of a forward pass in evaluation, without gradients.
         forward_low_ms: Lower quartile.
         forward_high_ms: Upper quartile.
         step_ms: Median time of a forward and backward pass in training, without optimiser.
         step_low_ms: Lower quartile.
         step_high_ms: Upper quartile.
-        peak_mib: Peak memory of a step, see `kbench.bench_cost.measure_peak_mib`.
+        peak_mib: Peak memory of a step, see `kbench.bench.cost.measure_peak_mib`.
         num_params: Parameters, frozen ones too.
         macs: Multiply-accumulates of a forward pass in training for one batch, see
-            `kbench.bench_cost.count_macs`.
+            `kbench.bench.cost.count_macs`.
         forward_ratio: The operator's time over this form's.
         step_ratio: Likewise.
         memory_ratio: Likewise, of memory.

@@ -1,0 +1,1 @@
+"""Benchmarks: speed and memory next to a peer in the same run."""
