@@ -48,7 +48,8 @@ def replace_convolutions(
     Args:
         model: Any network; changed in place. Its convolutions are the modules that are exactly
             `torch.nn.Conv2d`; one that is registered under several names is replaced under all.
-        conv: Makes the operator: a `ConvFactory`, or `functools.partial(build_operator, name)`.
+        conv: Makes the operator: a `ConvFactory`, or `functools.partial(construct_operator, name)`
+            followed by `finish_operators` on the modules that are returned, as in the example.
         where: Which convolutions, in the grammar of `kbench.architectures.selection`.
         stages: Names of the modules that make stage 0, 1, ...; what lies in them belongs to it.
 
@@ -62,9 +63,11 @@ def replace_convolutions(
 
     Example:
         >>> from functools import partial
-        >>> from kbench.operators import build_operator
+        >>> from kbench.operators import construct_operator, finish_operators
         >>> network = nn.Sequential(nn.Conv2d(3, 8, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1))
-        >>> [r.name for r in replace_convolutions(network, partial(build_operator, "lc"))]
+        >>> replaced = replace_convolutions(network, partial(construct_operator, "lc"))
+        >>> finish_operators([item.module for item in replaced])
+        >>> [item.name for item in replaced]
         ['2']
     """
     selected = select_sites(where, find_sites(model, stages))

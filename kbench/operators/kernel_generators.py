@@ -40,14 +40,14 @@ class PointLinear(nn.Module):
     def __init__(self, inputs: int, outputs: int, *, weight_norm: bool = False) -> None:
         super().__init__()
         bound = 1 / math.sqrt(inputs)
-        self.weight = nn.Parameter(torch.empty(outputs, inputs).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(outputs).uniform_(-bound, bound))
+        self.weight = nn.Parameter(_uniform_sample(outputs, inputs, bound=bound))
+        self.bias = nn.Parameter(_uniform_sample(outputs, bound=bound))
         self.gain = nn.Parameter(torch.empty(outputs)) if weight_norm else None
         self.reset_gain()
 
     def reset_gain(self) -> None:
         """Set the row lengths to those of `weight`, which then is the effective matrix."""
-        if self.gain is not None:
+        if self.gain is not None and not self.gain.is_meta:
             with torch.no_grad():
                 self.gain.copy_(torch.linalg.vector_norm(self.weight, dim=1))
 
@@ -108,8 +108,8 @@ class Filter(nn.Module):
 
     def __init__(self, weight: Tensor, gamma: Tensor | None, mu: Tensor | None) -> None:
         super().__init__()
-        self.weight = nn.Parameter(weight if gamma is None else weight * gamma)
-        self.bias = nn.Parameter(torch.empty(len(weight)).uniform_(-math.pi, math.pi))
+        self.weight = nn.Parameter(weight if gamma is None or weight.is_meta else weight * gamma)
+        self.bias = nn.Parameter(_uniform_sample(len(weight), bound=math.pi))
         self.gamma = None if gamma is None else nn.Parameter(gamma)
         self.mu = None if mu is None else nn.Parameter(mu)
 
@@ -155,13 +155,12 @@ class MultiplicativeFilterNetwork(KernelGenerator):
         super().__init__()
         scale = input_scale / math.sqrt(dims * (layers + 1))
         width = {"anisotropic": dims, "isotropic": 1, "none": 0}[envelope]
-        low, high = (torch.tensor(ends) for ends in zip(*centers, strict=True))
         self.filters = nn.ModuleList()
         for layer in range(layers + 1):
             share = layer + 1 if gamma_init == "per_layer" else layers + 1
             gamma = _gamma_sample(hidden, width, alpha / share, beta) if width else None
-            mu = low + (high - low) * torch.rand(hidden, dims) if width else None
-            weight = torch.empty(hidden, dims).uniform_(-scale, scale)
+            mu = _center_sample(hidden, centers) if width else None
+            weight = _uniform_sample(hidden, dims, bound=scale)
             self.filters.append(Filter(weight, gamma, mu))
         self.hidden = nn.ModuleList(PointLinear(hidden, hidden) for _ in range(layers))
         self.out = PointLinear(hidden, outputs)
@@ -252,7 +251,7 @@ class Siren(KernelGenerator):
         self.out = PointLinear(hidden, outputs, weight_norm=weight_norm)
         for index, (fan_in, linear) in enumerate(zip(sides, [*self.hidden, self.out], strict=True)):
             bound = math.sqrt(6 / fan_in) / omega_0 if index else 1 / fan_in
-            nn.init.uniform_(linear.weight, -bound, bound)
+            _draw_uniform(linear.weight, bound)
             _initialise_bias(linear.bias, bias_init)
             linear.reset_gain()
         self.fixed_omega_0 = omega_0
@@ -272,6 +271,28 @@ class Siren(KernelGenerator):
         return h
 
 
+def _draw_uniform(tensor: Tensor, bound: float) -> None:
+    # On the meta device torch runs drawing and arithmetic in Python: most of the time to build.
+    if not tensor.is_meta:
+        nn.init.uniform_(tensor, -bound, bound)
+
+
+def _uniform_sample(*shape: int, bound: float) -> Tensor:
+    """Return a tensor drawn from U(-bound, bound)."""
+    sample = torch.empty(*shape)
+    _draw_uniform(sample, bound)
+    return sample
+
+
+def _center_sample(rows: int, centers: Sequence[Range]) -> Tensor:
+    """Return (rows, D) drawn uniformly from the ranges, an axis each."""
+    sample = torch.empty(rows, len(centers))
+    if sample.is_meta:
+        return sample
+    low, high = (torch.tensor(ends) for ends in zip(*centers, strict=True))
+    return low + (high - low) * torch.rand(sample.shape)
+
+
 def _gamma_sample(rows: int, columns: int, alpha: float, beta: float) -> Tensor:
     """Return (rows, columns) drawn from Gamma(alpha, rate beta)."""
     sample = torch.empty(rows, columns)
@@ -282,6 +303,6 @@ def _gamma_sample(rows: int, columns: int, alpha: float, beta: float) -> Tensor:
 
 def _initialise_bias(bias: Tensor, how: BiasInit) -> None:
     if how == "uniform":
-        nn.init.uniform_(bias, -1, 1)
+        _draw_uniform(bias, 1)
     elif how == "zero":
         nn.init.zeros_(bias)

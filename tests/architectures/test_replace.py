@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 from kbench.architectures.replace import replace_convolutions
 from kbench.errors import UnsupportedError
-from kbench.operators import build_operator
+from kbench.operators import construct_operator, finish_operators
 from kbench.operators.conv import Conv2d
 from kbench.operators.lc import LC2d
 
 
 def operator(name: str, **options: object) -> partial[nn.Module]:
-    return partial(build_operator, name, **options)
+    return partial(construct_operator, name, **options)
 
 
 def small_network(**arguments: object) -> nn.Sequential:
@@ -183,6 +183,17 @@ class TestNumbers:
         # Within the exchange the state moves on: no layer repeats another's numbers.
         first, second = (item.module.spatial_weight.flatten() for item in replaced)
         assert not torch.allclose(first[:20] / first.abs().max(), second[:20] / second.abs().max())
+
+    def test_masked_start_equals_the_masked_operator(self) -> None:
+        # GMConv, section 2.8: the same initial function for the same sigma and seed.
+        networks = []
+        for name in ("gmconv", "conv_maskinit"):
+            torch.manual_seed(3)
+            networks.append(small_network())
+            replaced = replace_convolutions(networks[-1], operator(name, sigma_init=1.5))
+            finish_operators([item.module for item in replaced])
+        x = torch.randn(2, 3, 9, 9)
+        torch.testing.assert_close(networks[1](x), networks[0](x))
 
     def test_seed_decides(self) -> None:
         weights = []

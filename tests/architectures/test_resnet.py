@@ -265,6 +265,18 @@ class TestInputs:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("operator", ["conv", "gmconv", "lc", "niff"])
+def test_compiles_to_one_graph(operator: str) -> None:
+    where = "niff" if operator == "niff" else "all"
+    network = build_architecture("resnet18", operator=operator, where=where).eval()
+    x = torch.randn(2, 3, 32, 32).to(memory_format=torch.channels_last)
+    network.to(memory_format=torch.channels_last)
+    torch.compiler.reset()
+    compiled = torch.compile(network, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x), network(x))
+
+
+@pytest.mark.slow
 def test_building_is_quick() -> None:
     seconds = {}
     for device in ("cpu", "meta"):

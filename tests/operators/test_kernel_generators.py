@@ -254,3 +254,31 @@ def test_generators_are_built_on_the_meta_device():
         generators = [make(name) for name in GENERATORS]
     assert all(p.is_meta for generator in generators for p in generator.parameters())
     assert isinstance(generators[0], MultiplicativeFilterNetwork)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("magnet", {}),
+        ("gabor", {}),
+        ("gabor", {"causal_center": True, "anisotropic": True}),
+        ("fourier", {}),
+        ("siren", {"weight_norm": True, "learn_omega_0": True, "bias_init": "uniform"}),
+    ],
+    ids=["magnet", "gabor", "anisotropic", "fourier", "siren"],
+)
+@pytest.mark.parametrize("dims", [1, 2])
+def test_the_meta_device_gives_the_shapes_of_a_real_one(name, options, dims):
+    with torch.device("meta"):
+        skeleton = make(name, dims, **options).state_dict()
+    expected = {key: value.shape for key, value in make(name, dims, **options).state_dict().items()}
+    assert {key: value.shape for key, value in skeleton.items()} == expected
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_nothing_is_drawn_or_computed_on_the_meta_device(name):
+    with torch.device("meta"), torch.profiler.profile() as profile:
+        make(name)
+    names = {event.name for event in profile.events()}
+    assert "aten::empty" in names
+    assert not names & {"aten::uniform_", "aten::rand", "aten::mul", "aten::add", "aten::sub"}
