@@ -28,7 +28,7 @@ demo: setup ## train the smoke suite and print its table (results in build/demo)
 
 # The slow ones too; what needs real data skips unless KBENCH_DATA names it.
 test: setup ## run all tests that this machine can
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m "$(LEFT_OUT)" -n $(WORKERS) --dist worksteal
+	$(BIN)/pytest -m "$(LEFT_OUT)" -n $(WORKERS)
 
 lint: setup ## check style, types and the style budget
 	$(BIN)/ruff check

@@ -1,6 +1,7 @@
 """Fixtures that several folders of tests share."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from kbench.cell import Cell, Choice, Limit
 from kbench.machine import Machine
 from kbench.recipe import Recipe
 from kbench.record import Measurement, Record, record_path, write_record
+
+# Tests run in several processes: more threads than cores would wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 PLAIN_RECIPE = "summary: a few steps\nepochs: 2\nbatch_size: 64\nlr: 0.1\n"
 PLAIN_SUITE = {

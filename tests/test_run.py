@@ -386,11 +386,8 @@ class TestInterruption:
         assert record.weights_sha256 == alone.weights_sha256
         assert not find_checkpoints(tmp_path)
 
-    @pytest.mark.parametrize(
-        "is_whole_tree",
-        [False, pytest.param(True, marks=pytest.mark.slow)],
-        ids=["main process", "whole tree"],
-    )
+    @pytest.mark.slow
+    @pytest.mark.parametrize("is_whole_tree", [False, True], ids=["main process", "whole tree"])
     def test_killed_run_goes_on_as_if_nothing_had_been(
         self,
         *,
