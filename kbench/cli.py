@@ -223,9 +223,12 @@ def report(suites: tuple[Path, ...], scale: str, results: Path, **options: Any) 
     help="Spatial axes of the operator.",
 )
 @click.option("--fast", is_flag=True, help="Leave out torch.compile of the operator.")
-@click.option("--verbose", is_flag=True, help="Also print every network, or every case.")
+@click.option("--verbose", is_flag=True, help="Also print every layer, or every case.")
 def check(suites: tuple[Path, ...], operator: str | None, *, verbose: bool, **options: Any) -> None:  # noqa: ANN401 - as parsed
     """Load suites, expand all scales and build every distinct network without memory.
+
+    Parameters are compared with the published ones where a table of the suite has them; exit with 1
+    if they differ by more than rounding or the table's tolerance.
 
     With --operator, try what every operator has to hold, and exit with 1 if anything fails: a name
     of kbench's, or a class of your own, found from the current folder.
@@ -236,8 +239,7 @@ def check(suites: tuple[Path, ...], operator: str | None, *, verbose: bool, **op
     if operator is None:
         from kbench.check import check_suites
 
-        click.echo(check_suites(suites, verbose=verbose))
-        return
+        sys.exit(check_suites(suites, verbose=verbose))
     from kbench.conformance import CheckOptions, check_operator
 
     sys.exit(check_operator(operator, CheckOptions(**options, verbose=verbose)))

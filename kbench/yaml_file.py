@@ -7,7 +7,7 @@ are text. Anchors, merge keys, doubled keys, values left out and tags beyond JSO
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -68,12 +68,14 @@ class Document:
         value: Its content: dict, list, str, int, float, bool and None.
         lines: Line of each value, from 1, by the keys and indices that lead to it.
         key_lines: Line of the key of each value of a mapping.
+        texts: Numbers and other single values as they are written: `0.70` has two decimals.
     """
 
     path: Path
     value: Any
     lines: dict[Loc, int]
     key_lines: dict[Loc, int]
+    texts: dict[Loc, str] = field(default_factory=dict)
 
     def line(self, loc: Sequence[str | int]) -> int:
         """Return the line where a value begins; parts of `loc` not in the file are skipped."""
@@ -104,6 +106,7 @@ class StrictLoader(yaml.SafeLoader):
         findings: Line and text of what is refused, in the order of the file.
         lines: As of `Document`.
         key_lines: As of `Document`.
+        texts: As of `Document`.
     """
 
     yaml_implicit_resolvers = RESOLVERS
@@ -113,6 +116,7 @@ class StrictLoader(yaml.SafeLoader):
         self.findings: list[tuple[int, str]] = []
         self.lines: dict[Loc, int] = {}
         self.key_lines: dict[Loc, int] = {}
+        self.texts: dict[Loc, str] = {}
 
     def get_single_data(self) -> Any:  # noqa: ANN401 - any YAML value
         """Return the value of the only document; it is of use only if there are no findings.
@@ -151,6 +155,8 @@ class StrictLoader(yaml.SafeLoader):
         if isinstance(event, SequenceStartEvent):
             self._kind(event)
             return self._sequence(loc)
+        if isinstance(event, ScalarEvent):
+            self.texts[loc] = event.value
         return self._scalar(event)
 
     def _mapping(self, loc: Loc) -> dict[str, Any]:
@@ -241,7 +247,7 @@ def read_yaml(path: Path) -> Document:
         loader.findings.append((loader.line + 1, "a number that is out of range"))
     if loader.findings:
         raise SuiteError([f"{path}:{line}: {text}" for line, text in loader.findings])
-    return Document(path, value, loader.lines, loader.key_lines)
+    return Document(path, value, loader.lines, loader.key_lines, loader.texts)
 
 
 def _read_text(path: Path) -> str:

@@ -89,6 +89,17 @@ def test_json_in_yaml_is_what_it_says(write, written, value):
     assert repr(read_yaml(write(f"a: {written}\n")).value) == repr({"a": value})
 
 
+def test_single_values_are_kept_as_they_are_written(write):
+    document = read_yaml(write("a: [0.70, 7.0e-1, '0.7']\nb: {c: null}\n"))
+    assert document.value == {"a": [0.7, 0.7, "0.7"], "b": {"c": None}}
+    assert document.texts == {
+        ("a", 0): "0.70",
+        ("a", 1): "7.0e-1",
+        ("a", 2): "0.7",
+        ("b", "c"): "null",
+    }
+
+
 @pytest.mark.parametrize("written", ["1e400", "1" * 500], ids=["exponent", "digits"])
 def test_a_number_beyond_float64_is_infinity(write, written):
     assert read_yaml(write(f"a: {written}\n")).value == {"a": math.inf}

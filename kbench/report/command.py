@@ -93,13 +93,23 @@ def find_published(suite: Suite) -> Published | None:
     Raises:
         SuiteError: If the file is not there or wrong.
     """
+    path = published_path(suite)
+    return None if path is None else read_published(path)
+
+
+def published_path(suite: Suite) -> Path | None:
+    """Return the file of published numbers of a suite's paper; None if it names none.
+
+    Raises:
+        SuiteError: If it is not there.
+    """
     if suite.file.paper is None:
         return None
     folder = suite.path.resolve().parent
     for parent in (folder, *folder.parents)[:PUBLISHED_LEVELS]:
         path = parent / "published" / f"{suite.file.paper}.yaml"
         if path.exists():
-            return read_published(path)
+            return path
     line = suite.document.line(("paper",))
     message = f"{suite.path}:{line}: no file 'published/{suite.file.paper}.yaml' here or above"
     raise SuiteError([message])

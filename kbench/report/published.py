@@ -25,6 +25,8 @@ Existence = Literal["confirmed", "unconfirmed"]
 Selection = Literal["last", "best_test", "val", "unknown"]
 Spread = Literal["none", "sample_std", "unknown"]
 Count = Annotated[int, Field(ge=1)]
+# By table, row, column and metric.
+Texts = dict[tuple[str, str, str, str], str]
 NonNegative = Annotated[float, Field(ge=0)]
 
 
@@ -217,6 +219,17 @@ def read_published(path: Path) -> Published:
         _check_table(document, findings, index, table)
     findings.stop()
     return published
+
+
+def read_texts(path: Path) -> Texts:
+    """Return every number of a file that `read_published` accepts as it is written."""
+    document = read_yaml(path)
+    return {
+        (table["id"], cell["row"], cell["column"], cell.get("metric") or table["metric"]): text
+        for i, table in enumerate(document.value["tables"])
+        for j, cell in enumerate(table["cells"])
+        if (text := document.texts.get(("tables", i, "cells", j, "value"))) is not None
+    }
 
 
 def _known_keys(loc: Loc) -> list[str]:

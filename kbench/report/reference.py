@@ -65,12 +65,14 @@ class Reference:
         std: Its standard deviation.
         n: Runs behind it.
         remarks: What to know about it.
+        factor: Our units in one unit of the paper.
     """
 
     value: float | None
     std: float | None = None
     n: int | None = None
     remarks: tuple[str, ...] = ()
+    factor: float = 1.0
 
 
 def difference_headings(mapping: dict[str, str], paths: Iterable[Path]) -> list[Heading]:
@@ -130,7 +132,18 @@ def find_paper(
 def find_reference(
     table: PublishedTable, spec: PublishedSpec, row: Heading, column: Heading, metric: Metric
 ) -> Reference | None:
-    """Return the published number of a place of our table; None if the paper has none there.
+    """Return the published number of a place of our table; None if the paper has none there."""
+    cell = find_cell(table, spec, row, column, metric)
+    if cell is None:
+        return None
+    is_difference = row.minus is not None or column.minus is not None
+    return _reference(table, cell, metric, is_difference=is_difference)
+
+
+def find_cell(
+    table: PublishedTable, spec: PublishedSpec, row: Heading, column: Heading, metric: Metric
+) -> PublishedCell | None:
+    """Return the cell of the published table that belongs to a place of our table, if any.
 
     A row or column is looked up as `label`, or as `label/metric` where the paper gives metrics rows
     or columns of their own.
@@ -143,8 +156,7 @@ def find_reference(
     for name, row_id, column_id in product(names, rows, columns):
         cell = table.numbers.get((row_id, column_id, name))
         if cell is not None:
-            is_difference = row.minus is not None or column.minus is not None
-            return _reference(table, cell, metric, is_difference=is_difference)
+            return cell
     return None
 
 
@@ -158,9 +170,9 @@ def find_verdict(measured: Summary, reference: Reference, tolerance: float | Non
         return "n/a"
     distance = abs(measured.mean - reference.value)
     half_width = noise(measured, reference.std, reference.n)
-    if half_width is not None and _is_within(distance, half_width):
+    if half_width is not None and is_within(distance, half_width):
         return "match"
-    if tolerance is not None and _is_within(distance, tolerance):
+    if tolerance is not None and is_within(distance, tolerance):
         return "close"
     return "n/a" if half_width is None and tolerance is None else "off"
 
@@ -179,11 +191,12 @@ def _reference(
         text = f"published: {cell.value:g} {unit} ({kind}), not comparable with this number"
         return Reference(None, remarks=(text, *remarks))
     std = None if cell.std is None else cell.std * factor
-    return Reference(cell.value * factor, std, cell.n or table.protocol.runs, tuple(remarks))
+    runs = cell.n or table.protocol.runs
+    return Reference(cell.value * factor, std, runs, tuple(remarks), factor)
 
 
-def _is_within(distance: float, bound: float) -> bool:
-    """Compare decimals that floats hold inexactly, such as 91.6 - 91.1 and 0.5."""
+def is_within(distance: float, bound: float) -> bool:
+    """Return whether a distance is within a bound, floats being inexact (91.6 - 91.1 and 0.5)."""
     return distance <= bound or math.isclose(distance, bound, rel_tol=1e-9)
 
 

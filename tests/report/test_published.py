@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from kbench.errors import SuiteError
-from kbench.report.published import read_published
+from kbench.report.published import read_published, read_texts
 
 FOLDER = Path(__file__).parents[2] / "suites" / "published"
 HEAD = """\
@@ -47,6 +47,18 @@ def test_a_number_is_found_by_row_column_and_metric():
     table = read_published(FOLDER / "lc.yaml").table("table2")
     # LC, Table 2: LC x64, frozen random, top-5.
     assert table.numbers["lc_x64", "frozen_top5", "top5"].value == 90.57
+
+
+def test_numbers_are_known_as_the_file_writes_them():
+    texts = read_texts(FOLDER / "njet.yaml")
+    # N-Jet, Table 2: the baseline's size is printed as 6.90.
+    assert [
+        text
+        for (_, row, column, metric), text in texts.items()
+        if (row, column, metric) == ("resnet110_params", "baseline", "params_m")
+    ] == ["6.90"]
+    published = read_published(FOLDER / "njet.yaml")
+    assert len(texts) == sum(len(table.numbers) for table in published.tables)
 
 
 def test_a_table_of_differences_says_so():
