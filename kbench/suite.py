@@ -40,7 +40,6 @@ def load_suite(path: Path | str) -> Suite:
     findings = Findings()
     for loc, kind, spec in _choices(suite):
         _check_choice(suite, findings, (loc, kind, spec))
-    findings.stop()
     for scale in suite.scales:
         for _, uses in suite.blocks(scale):
             for use in uses:
@@ -49,8 +48,13 @@ def load_suite(path: Path | str) -> Suite:
                 except SuiteError as error:
                     findings.add_error(error)
     _check_tables(suite, findings)
-    _check_exclusions(suite, findings)
+    for loc, rule in _filters(suite):
+        for axis in rule:
+            problem = unknown_axis(suite, axis, (*AXES, "seed"))
+            findings.add_if(suite.document, (*loc, axis), problem)
     findings.stop()
+    for loc, rule in _filters(suite):
+        _check_values(suite, findings, loc, rule)
     for scale in suite.scales:
         _check_labels(suite, scale, findings)
         _check_emptiness(suite, scale, findings)
@@ -123,7 +127,6 @@ def _check_tables(suite: Suite, findings: Findings) -> None:
         for key, axes in (("rows", table.rows), ("columns", table.columns)):
             for j, axis in enumerate(axes):
                 findings.add_if(suite.document, ("tables", i, key, j), unknown_axis(suite, axis))
-        _check_filter(suite, findings, ("tables", i, "where"), table.where)
         for j, name in enumerate(table.metric):
             if name not in METRICS:
                 text = unknown("metric", name, METRICS)
@@ -133,32 +136,26 @@ def _check_tables(suite: Suite, findings: Findings) -> None:
             findings.add(suite.document, ("tables", i, "published"), text)
 
 
-def _check_exclusions(suite: Suite, findings: Findings) -> None:
-    """Check the axes and values that exclusions name."""
-    places: list[tuple[Loc, Sequence[Filter]]] = [(("exclude",), suite.file.exclude)]
-    places += [
-        (("scales", scale, "exclude"), override.exclude)
-        for scale, override in suite.file.scales.items()
-    ]
-    for loc, rules in places:
-        for i, rule in enumerate(rules):
-            _check_filter(suite, findings, (*loc, i), rule)
+def _filters(suite: Suite) -> Iterator[tuple[Loc, Filter]]:
+    """Yield every filter of the file, of tables and exclusions, with its place."""
+    file = suite.file
+    yield from ((("tables", i, "where"), table.where) for i, table in enumerate(file.tables))
+    yield from ((("exclude", i), rule) for i, rule in enumerate(file.exclude))
+    for scale, override in file.scales.items():
+        for i, rule in enumerate(override.exclude):
+            yield ("scales", scale, "exclude", i), rule
 
 
-def _check_filter(suite: Suite, findings: Findings, loc: Loc, rule: Filter) -> None:
-    """Refuse axes that the suite does not have, and values that no cell has at any scale."""
+def _check_values(suite: Suite, findings: Findings, loc: Loc, rule: Filter) -> None:
+    """Refuse values of a filter that no cell has at any scale."""
     for axis, values in rule.items():
-        problem = unknown_axis(suite, axis, (*AXES, "seed"))
-        if problem:
-            findings.add(suite.document, (*loc, axis), problem)
-            continue
         kind = axis.partition(".")[0]
         points = (cell for scale in suite.scales for cell in suite.points(scale))
         different = {id(getattr(cell, kind)): cell for cell in points}
         known = {value for cell in different.values() for value in axis_values(cell, axis)}
         for i, value in enumerate(values):
             if value not in known:
-                text = unknown(f"{axis}", as_text(value), map(as_text, known))
+                text = unknown(axis, as_text(value), map(as_text, known))
                 findings.add(suite.document, (*loc, axis, i), text)
 
 
@@ -166,7 +163,7 @@ def unknown_axis(suite: Suite, axis: str, allowed: Sequence[str] = AXES) -> str:
     """Return that a suite has no such axis, or nothing.
 
     Args:
-        suite: The suite, its names and options checked.
+        suite: The suite; options of names that are not known are left out.
         axis: A kind, such as `operator`, or a kind and an option, such as `operator.expansion`.
         allowed: Kinds that may be named.
     """
@@ -189,7 +186,8 @@ def _option_axes(suite: Suite, kind: str) -> list[str]:
         return []
     names = {spec.name for _, found, spec in _choices(suite) if found == kind}
     entries = find_entries(kind)
-    return sorted({f"{kind}.{option}" for name in names for option in entries[name].options})
+    known = [entries[name].options for name in names if name in entries]
+    return sorted({f"{kind}.{option}" for options in known for option in options})
 
 
 def _check_labels(suite: Suite, scale: str, findings: Findings) -> None:

@@ -359,3 +359,23 @@ def test_installed_packages_add_names(write_suite, monkeypatch) -> None:
     monkeypatch.setattr("kbench.suite.entry_points", lambda group: found.get(group, []))
     suite = load_suite(write_suite(grid=own_suite("x", "announced")["grid"]))
     assert suite.cells()[0].operator.name == "announced"
+
+
+def test_findings_of_every_kind_are_told_at_once(write_suite) -> None:
+    path = write_suite(
+        grid=[
+            {
+                "dataset": "digit",
+                "architecture": {"name": "resnet8_cifar", "widht": 8},
+                "operator": "conv",
+                "recipe": {"weigth_decay": 0.1},
+            }
+        ],
+        exclude=[{"dataste": "digits"}],
+        tables=[{"id": "t", "rows": "datset", "columns": "operator.gain", "metric": "top9"}],
+    )
+    with pytest.raises(SuiteError) as caught:
+        load_suite(path)
+    for word in ("'digit'", "'widht'", "'weigth_decay'", "'dataste'", "'datset'", "'top9'"):
+        assert sum(word in finding for finding in caught.value.findings) == 1, word
+    assert any("operator.gain" in finding for finding in caught.value.findings)
