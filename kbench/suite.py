@@ -177,17 +177,20 @@ def unknown_axis(suite: Suite, axis: str, allowed: Sequence[str] = AXES) -> str:
 def _option_axes(suite: Suite, kind: str) -> list[str]:
     """Return the axes of a kind's options, over all names that the suite has of the kind."""
     if kind == "recipe":
-        plain = [field.name for field in fields(Recipe) if field.name != "augmentation"]
-        return [
-            *(f"recipe.{name}" for name in plain),
-            *(f"recipe.augmentation.{field.name}" for field in fields(Augmentation)),
-        ]
+        return _recipe_axes()
     if kind not in REGISTERED:
         return []
     names = {spec.name for _, found, spec in _choices(suite) if found == kind}
     entries = find_entries(kind)
     known = [entries[name].options for name in names if name in entries]
     return sorted({f"{kind}.{option}" for options in known for option in options})
+
+
+def _recipe_axes() -> list[str]:
+    """Return the axes of a recipe's fields, those of the augmentation with both names."""
+    plain = [field.name for field in fields(Recipe) if field.name != "augmentation"]
+    inner = [f"augmentation.{field.name}" for field in fields(Augmentation)]
+    return [f"recipe.{name}" for name in (*plain, *inner)]
 
 
 def _check_labels(suite: Suite, scale: str, findings: Findings) -> None:
