@@ -41,18 +41,22 @@ def test_download_makes_the_set_loadable(published, name):
 def test_archives_that_are_there_are_unpacked_without_network(write_small, monkeypatch, name):
     root, _ = write_small(name)
     dataset = build_dataset(name, root)
-    for file in dataset.files:
-        (root / file.path).unlink()
+    contents = {file.path: (root / file.path).read_bytes() for file in dataset.files}
+    for path in contents:
+        (root / path).unlink()
     monkeypatch.setattr("torch.hub.download_url_to_file", lambda *_: pytest.fail("network"))
     prepare_dataset(dataset, download=True)
-    dataset.load("train")
+    assert {path: (root / path).read_bytes() for path in contents} == contents
 
 
 @pytest.mark.parametrize("name", ["digits", "cifar10"])
 def test_complete_set_is_left_alone(write_small, monkeypatch, name):
     root, _ = write_small("cifar10")
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*batch*")}
+    assert before
     monkeypatch.setattr("torch.hub.download_url_to_file", lambda *_: pytest.fail("network"))
     prepare_dataset(build_dataset(name, root), download=True)
+    assert {path: path.stat().st_mtime_ns for path in root.rglob("*batch*")} == before
 
 
 def test_nothing_is_fetched_without_the_flag(published, monkeypatch):
@@ -73,13 +77,13 @@ def test_damaged_file_is_replaced(published):
 
 
 def test_second_address_is_tried(published, monkeypatch, tmp_path):
-    root, _ = published("cifar10")
+    root, arrays = published("cifar10")
     dataset = build_dataset("cifar10", root)
     (archive,) = dataset.archives
     urls = ((tmp_path / "nothing").as_uri(), *archive.urls)
     monkeypatch.setattr(type(dataset), "archives", (replace(archive, urls=urls),))
     prepare_dataset(dataset, download=True)
-    dataset.load("train")
+    assert dataset.load("test").targets.tolist() == arrays["test"][1].tolist()
 
 
 def test_failed_download_names_the_address(published, monkeypatch):
