@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kbench.errors import RecordError
-from kbench.recipe import Augmentation, Recipe
+from kbench.recipe import Recipe
 
 Scalar = bool | int | float | str | None
 CHOICES = ("dataset", "architecture", "operator")
@@ -140,12 +140,9 @@ class Cell:
             raise RecordError(message)
         plain = {key: value[key] for key in PLAIN}
         try:
-            recipe = dict(value["recipe"])
-            recipe["milestones"] = tuple(recipe["milestones"])
-            recipe["augmentation"] = Augmentation(**recipe["augmentation"])
             parts = {key: _read_choice(value[key]) for key in CHOICES}
             return cls(
-                recipe=Recipe(**recipe),
+                recipe=Recipe.from_json(value["recipe"]),
                 limit=Limit(**value["limit"]),
                 evaluate=tuple(_read_choice(item) for item in value["evaluate"]),
                 **{**plain, **parts, "imports": tuple(value["imports"])},
@@ -164,22 +161,38 @@ def _read_choice(value: Mapping[str, Any]) -> Choice:
     return Choice(**value)
 
 
-def read_manifest(path: Path) -> list[Cell]:
+def read_manifest(path: Path, wanted: range | None = None) -> list[Cell]:
     """Return the cells of a JSONL manifest, one a line.
 
+    Args:
+        path: The manifest.
+        wanted: Lines to read, counted from 0; None for all.
+
     Raises:
-        RecordError: If the file cannot be read, or a line is not a cell of this version.
+        RecordError: If the file cannot be read, or a line is not there, or not a cell of this
+            version.
     """
+    cells: list[Cell] = []
+    number = 0
     try:
-        lines = path.read_text().splitlines()
-    except OSError as error:
-        message = f"{path}: cannot be read: {error.strerror}"
+        with path.open() as file:
+            for number, line in enumerate(file, 1):
+                if wanted is None or number - 1 in wanted:
+                    cells.append(_read_cell(line, f"{path}:{number}"))
+                if wanted is not None and len(cells) == len(wanted):
+                    return cells
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{path}: cannot be read: {getattr(error, 'strerror', error)}"
         raise RecordError(message) from error
-    cells = []
-    for number, line in enumerate(lines, 1):
-        try:
-            cells.append(Cell.from_json(json.loads(line)))
-        except (ValueError, RecordError) as error:
-            message = f"{path}:{number}: {error}"
-            raise RecordError(message) from error
+    if wanted is not None:
+        message = f"{path}: no line {wanted[-1]}; the manifest has {number}, counted from 0"
+        raise RecordError(message)
     return cells
+
+
+def _read_cell(line: str, where: str) -> Cell:
+    try:
+        return Cell.from_json(json.loads(line))
+    except (ValueError, RecordError) as error:
+        message = f"{where}: {error}"
+        raise RecordError(message) from error

@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
 from kbench.recipe import Recipe
+
+IMPROVEMENT = 1e-4  # relative, torch's default
 
 
 def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
@@ -46,32 +49,73 @@ def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         return torch.optim.SGD(
             groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov
         )
-    if recipe.optimizer == "adam":
-        return torch.optim.Adam(groups, lr=recipe.lr, betas=betas)
-    return torch.optim.AdamW(groups, lr=recipe.lr, betas=betas)
+    if recipe.optimizer == "adadelta":
+        return torch.optim.Adadelta(groups, lr=recipe.lr)
+    if recipe.optimizer == "lamb":
+        from timm.optim.lamb import Lamb  # importing timm takes seconds
+
+        return Lamb(groups, lr=recipe.lr, betas=betas)
+    adam = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
+    return adam(groups, lr=recipe.lr, betas=betas)
 
 
-def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
+def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int, scale: float = 1.0) -> float:
     r"""Return the learning rate of an optimiser step, counted from 0.
 
-    Warm-up is :math:`lr (t + 1) / W` for the first W steps; cosine is
-    :math:`m + (lr - m) (1 + \cos(\pi (t - W) / (T - W))) / 2` with :math:`m` = `min_lr`.
+    With :math:`b` = `scale` * `lr`, linear warm-up is :math:`b (t + 1) / W` for the first W steps.
+    Gradual warm-up is :math:`b t / W` up to step W + 1, where it is above :math:`b`; the schedule
+    goes on from there (FlexConv, section 6). Cosine falls from :math:`b` to :math:`m` = `min_lr` as
+    :math:`m + (b - m) (1 + \cos(\pi s)) / 2`, s being the share of the remaining steps.
+
+    Args:
+        recipe: Names schedule and warm-up.
+        step: Optimiser steps taken before.
+        steps_per_epoch: Optimiser steps of an epoch.
+        scale: Factor of a parameter group; `min_lr` is the same for all.
     """
-    warmup = recipe.warmup_epochs * steps_per_epoch
-    if step < warmup:
-        return recipe.lr * (step + 1) / warmup
+    base, warmup, first = recipe.lr * scale, recipe.warmup_epochs * steps_per_epoch, 0
+    if warmup:
+        is_gradual = recipe.warmup == "gradual"
+        first = warmup + is_gradual
+        if step < first:
+            return base * (step if is_gradual else step + 1) / warmup
+        base *= first / warmup
+    total = recipe.epochs * steps_per_epoch - warmup
+    return _scheduled(recipe, base, (step - first) / total, step // steps_per_epoch)
+
+
+def _scheduled(recipe: Recipe, base: float, share: float, epoch: int) -> float:
+    """Return the rate after `share` of the steps behind the warm-up, in an epoch from 0."""
     if recipe.schedule == "cosine":
-        total = recipe.epochs * steps_per_epoch
-        share = (step - warmup) / (total - warmup)
-        return recipe.min_lr + (recipe.lr - recipe.min_lr) * (1 + math.cos(math.pi * share)) / 2
-    passed = sum(step >= milestone * steps_per_epoch for milestone in recipe.milestones)
-    return recipe.lr * recipe.gamma**passed
+        return recipe.min_lr + (base - recipe.min_lr) * (1 + math.cos(math.pi * share)) / 2
+    if recipe.schedule == "linear":
+        return recipe.min_lr + (base - recipe.min_lr) * (1 - share)
+    if recipe.schedule == "exponential":
+        return base * recipe.gamma**epoch
+    return base * recipe.gamma ** sum(epoch >= milestone for milestone in recipe.milestones)
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Give every group its share of the learning rate."""
-    for group in optimizer.param_groups:
-        group["lr"] = lr * group["lr_scale"]
+@dataclass
+class Plateau:
+    """What `plateau` remembers of the evaluations, as torch's `ReduceLROnPlateau` does.
+
+    Attributes:
+        best: Largest value that counted as an improvement.
+        waited: Evaluations since then.
+        factor: What the learning rate is multiplied by.
+    """
+
+    best: float = -math.inf
+    waited: int = 0
+    factor: float = 1.0
+
+    def note(self, value: float, recipe: Recipe) -> None:
+        """Take the latest evaluation into account; larger is better."""
+        self.waited += 1
+        if value > self.best + IMPROVEMENT * abs(self.best) or math.isinf(self.best):
+            self.best, self.waited = value, 0
+        if self.waited > recipe.plateau_epochs:
+            self.factor, self.waited = self.factor * recipe.gamma, 0
 
 
 def _declared_groups(

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from kbench.errors import SuiteError, unknown
 from kbench.findings import Findings, Loc, explain
-from kbench.recipe import Augmentation, Recipe
+from kbench.recipe import PARTS, Recipe
 from kbench.suite_file import RecipeSpec
 from kbench.yaml_file import Document, read_yaml
 
@@ -124,4 +124,4 @@ def _validate(
 
 
 def _known_keys(loc: Loc) -> list[str]:
-    return [f.name for f in fields(Augmentation if loc == ("augmentation",) else Recipe)]
+    return [f.name for f in fields(PARTS[str(loc[0])] if loc else Recipe)]

@@ -3,7 +3,7 @@
 import contextlib
 import copy
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from kbench.loaders.batch import Batch
-from kbench.optim import build_optimizer, learning_rate, set_learning_rate
-from kbench.recipe import Recipe
-from kbench.tasks.classification import count_correct, loss_of
+from kbench.optim import Plateau, build_optimizer, learning_rate
+from kbench.ranks import ALONE, Ranks
+from kbench.tasks.task import Task
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -32,36 +32,42 @@ class Training:
 
     Args:
         model: The network, on its device.
-        recipe: How it is trained.
+        task: What is learned, and the recipe.
         steps_per_epoch: Optimiser steps of an epoch.
         device: Where the network and the batches are.
+        ranks: The processes that train the network together.
 
     Attributes:
         step: Optimiser steps taken.
         lr: Learning rate of the last one; 0 before the first.
         totals: Sums over the current epoch.
+        plateau: What the schedule of that name remembers.
     """
 
     def __init__(
-        self, model: nn.Module, recipe: Recipe, steps_per_epoch: int, device: torch.device
+        self,
+        model: nn.Module,
+        task: Task,
+        steps_per_epoch: int,
+        device: torch.device,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.model = model
-        self.recipe = recipe
+        self.task = task
+        self.recipe = recipe = task.recipe
         self.steps_per_epoch = steps_per_epoch
         self.device = device
+        self.ranks = ranks
         self.optimizer = build_optimizer(model, recipe)
         self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
         self.average = copy.deepcopy(model) if recipe.ema_decay is not None else None
         self.regularisations = declared_regularisations(model)
-        self.run = torch.compile(model) if recipe.compile else model
+        self.wrapped = ranks.wrap(model, sync_batch_norm=recipe.sync_batch_norm)
+        self.run = torch.compile(self.wrapped) if recipe.compile else self.wrapped
         self.step = 0
         self.lr = 0.0
         self.totals = self.empty_totals()
-
-    @property
-    def epoch(self) -> int:
-        """Return the number of whole epochs that are done."""
-        return self.step // self.steps_per_epoch
+        self.plateau = Plateau()
 
     @property
     def evaluated(self) -> nn.Module:
@@ -72,7 +78,7 @@ class Training:
         """Return the sums before the first step of an epoch."""
         return EpochTotals(
             torch.zeros((), dtype=torch.float64, device=self.device),
-            torch.zeros((), dtype=torch.int64, device=self.device),
+            torch.zeros((), dtype=torch.float64, device=self.device),
         )
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
@@ -82,16 +88,17 @@ class Training:
 
     def take_step(self, batch: Batch) -> None:
         """Take one optimiser step on a batch."""
-        self.lr = learning_rate(self.recipe, self.step, self.steps_per_epoch)
-        set_learning_rate(self.optimizer, self.lr)
-        with self.autocast():
-            logits = self.run(batch.inputs)
-            loss = loss_of(logits, batch.targets, self.recipe.label_smoothing)
-            objective = loss
-            for regularisation in self.regularisations:
-                objective = objective + regularisation()
+        self._set_learning_rate()
         self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(self.scaler.scale(objective))
+        size = len(batch.targets)
+        whole = int(self.ranks.add([size])[0])
+        parts = [values.chunk(self.recipe.accumulate) for values in batch]
+        for number, (inputs, targets) in enumerate(zip(*parts, strict=True), 1):
+            share = len(targets) / size
+            # Gradients are averaged over the processes; this makes it an average over samples.
+            weight = share * size * self.ranks.size / whole
+            with self.ranks.hold(self.wrapped, is_last=number == len(parts[0])):
+                self._add_gradients(inputs, targets, weight, share)
         if self.recipe.clip_norm is not None:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
@@ -99,10 +106,34 @@ class Training:
         self.scaler.update()
         self._average_weights()
         self.step += 1
-        images = len(batch.targets)
-        self.totals.loss += objective.detach().double() * images
-        self.totals.correct += count_correct(logits.detach(), batch.targets)
-        self.totals.images += images
+
+    def _set_learning_rate(self) -> None:
+        """Give every parameter group the rate of the next step."""
+        position = self.recipe, self.step, self.steps_per_epoch
+        self.lr = learning_rate(*position, self.plateau.factor)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(*position, self.plateau.factor * group["lr_scale"])
+
+    def _add_gradients(self, inputs: Tensor, targets: Tensor, weight: float, share: float) -> None:
+        """Add the gradients of `weight` times the loss and `share` of the penalties."""
+        with self.autocast():
+            outputs = self.run(inputs)
+            loss = self.task.loss(outputs, targets)
+            penalty = sum((penalise() for penalise in self.regularisations), torch.zeros_like(loss))
+        objective = loss * weight + penalty * share
+        torch.autograd.backward(self.scaler.scale(objective))
+        self.totals.loss += (loss + penalty).detach().double() * len(targets)
+        self.totals.correct += self.task.count_correct(outputs.detach(), targets)
+        self.totals.images += len(targets)
+
+    def total(self) -> EpochTotals:
+        """Return the sums of all processes."""
+        own = self.totals
+        loss, correct, images = self.ranks.add([float(own.loss), float(own.correct), own.images])
+        found = EpochTotals(torch.zeros_like(own.loss), torch.zeros_like(own.correct), int(images))
+        found.loss += loss
+        found.correct += correct
+        return found
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the next step depends on, as tensors and plain values."""
@@ -113,9 +144,9 @@ class Training:
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
-            "totals": (self.totals.loss, self.totals.correct, self.totals.images),
-            "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
+            "plateau": asdict(self.plateau),
+            "totals": asdict(self.total()),
+            "rng": self.ranks.gather(self._random_state()),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -126,10 +157,21 @@ class Training:
         self.scaler.load_state_dict(state["scaler"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
-        self.totals = EpochTotals(*state["totals"])
-        torch.set_rng_state(state["rng"].cpu())
-        if state["cuda_rng"] is not None:
-            torch.cuda.set_rng_state(state["cuda_rng"].cpu())
+        if self.ranks.is_first:
+            self.totals = EpochTotals(**state["totals"])
+        self.plateau = Plateau(**state["plateau"])
+        # More processes than before share the states that there are.
+        rng = state["rng"][self.ranks.number % len(state["rng"])]
+        torch.set_rng_state(rng["cpu"].cpu())
+        if rng["cuda"] is not None:
+            torch.cuda.set_rng_state(rng["cuda"].cpu())
+
+    def _random_state(self) -> dict[str, Tensor | None]:
+        is_gpu = self.device.type == "cuda"
+        return {
+            "cpu": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state() if is_gpu else None,
+        }
 
     @torch.no_grad()
     def _average_weights(self) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from kbench.architectures import build_architecture
-from kbench.optim import build_optimizer, learning_rate, parameter_groups, set_learning_rate
+from kbench.optim import Plateau, build_optimizer, learning_rate, parameter_groups
 from kbench.recipe import Recipe
 
 EXACT = {"rel": 1e-12}
@@ -74,14 +74,54 @@ class TestLearningRate:
         rates = [learning_rate(recipe, step, 2) for step in range(20)]
         assert rates == pytest.approx([0.05] + 19 * [0.1], **EXACT)
 
-    def test_every_group_gets_its_share(self) -> None:
-        model = Masked()
-        optimizer = build_optimizer(model, make_recipe())
-        set_learning_rate(optimizer, 0.5)
-        rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
-        assert rates[id(model.weight)] == 0.5
-        assert rates[id(model.sigma)] == pytest.approx(0.05, **EXACT)
-        assert rates[id(model.offset)] == 1.0
+    def test_groups_share_the_end_of_the_cosine(self) -> None:
+        recipe = make_recipe(schedule="cosine", min_lr=1e-3)
+        rates = [learning_rate(recipe, 50, 10, scale) for scale in (1.0, 0.1)]
+        # Half-way between the beginning and 1e-3, which torch's scheduler gives all groups.
+        assert rates == pytest.approx([0.0505, 0.0055], **EXACT)
+
+    def test_gradual_warmup_is_that_of_flexconv_fact_i(self) -> None:
+        recipe = make_recipe(
+            epochs=350, lr=0.01, schedule="cosine", min_lr=1e-6, warmup_epochs=5, warmup="gradual"
+        )
+        rates = [learning_rate(recipe, step, 782) for step in (0, 1, 782, 3910, 3911)]
+        # The specification prints seven digits.
+        assert rates == pytest.approx([0, 2.557545e-6, 0.002, 0.01, 0.010002558], rel=5e-7)
+        assert learning_rate(recipe, 350 * 782 - 1, 782) == pytest.approx(1e-6, abs=1e-10)
+        assert learning_rate(recipe, 782, 782, 0.1) == pytest.approx(0.0002, **EXACT)
+
+    def test_linear_ends_at_the_least_rate(self) -> None:
+        recipe = make_recipe(schedule="linear", min_lr=0.02)
+        rates = [learning_rate(recipe, step, 4) for step in (0, 20, 40)]
+        assert rates == pytest.approx([0.1, 0.06, 0.02], **EXACT)
+
+    def test_exponential_falls_with_every_epoch(self) -> None:
+        recipe = make_recipe(schedule="exponential", gamma=0.98)
+        rates = [learning_rate(recipe, step, 4) for step in (0, 3, 4, 11)]
+        assert rates == pytest.approx([0.1, 0.1, 0.098, 0.09604], **EXACT)
+
+
+class TestPlateau:
+    def test_equals_torchs_scheduler(self) -> None:
+        recipe = make_recipe(schedule="plateau", gamma=0.2, plateau_epochs=2)
+        values = [50, 60, 60.001, 60.005, 60.007, 60.1, 59, 58, 57, 56, 55, 70, 70, 70, 70, 70.0]
+        optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
+        scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer, mode="max", factor=0.2, patience=2
+        )
+        plateau = Plateau()
+        for value in values:
+            plateau.note(value, recipe)
+            scheduler.step(value)
+            assert 0.1 * plateau.factor == pytest.approx(optimizer.param_groups[0]["lr"], **EXACT)
+        assert plateau.factor < 0.1
+
+
+@pytest.mark.parametrize("name", ["lamb", "adadelta"])
+def test_optimiser_has_the_recipes_rate_and_decay(name: str) -> None:
+    optimizer = build_optimizer(nn.Linear(2, 2), make_recipe(optimizer=name, weight_decay=0.02))
+    assert type(optimizer).__name__.lower() == name
+    assert [(g["lr"], g["weight_decay"]) for g in optimizer.param_groups] == [(0.1, 0.02)]
 
 
 class TestParameterGroups:

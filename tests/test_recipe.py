@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError, fields
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from kbench.recipe import Augmentation, Recipe
+from kbench.recipe import Augmentation, Recipe, find_refused
 
 NEEDED = {"epochs": 4, "batch_size": 8, "lr": 0.1}
 ADAPTER = TypeAdapter(Recipe)
@@ -48,7 +48,7 @@ def test_fields_that_contradict_each_other_are_refused(keys, message) -> None:
 @pytest.mark.parametrize(
     "keys",
     [
-        {"epochs": 0},
+        {"epochs": -1},
         {"epochs": 1.0},
         {"epochs": True},
         {"epochs": "4"},
@@ -86,3 +86,83 @@ def test_an_integer_is_a_float_where_one_is_meant() -> None:
 def test_every_field_is_explained(kind) -> None:
     documented = set(re.findall(r"^ {8}(\w+):", kind.__doc__, re.MULTILINE))
     assert documented == {f.name for f in fields(kind)}
+
+
+AUGMENTED = {
+    "random_resized_crop": True,
+    "size": 224,
+    "randaugment": "rand-m9-mstd0.5-inc1",
+    "mixup": 0.8,
+    "cutmix": 1,
+    "repeats": 3,
+    "progressive_from": 160,
+    "progressive_end": 30,
+    "progressive_start": 3,
+}
+
+
+def test_an_augmentation_is_read_from_plain_values() -> None:
+    recipe = ADAPTER.validate_json(json.dumps(NEEDED | {"augmentation": AUGMENTED}))
+    assert recipe.augmentation == Augmentation(**AUGMENTED)
+    assert recipe.changed["augmentation"] == AUGMENTED
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"min_crop_area": 0.2}, "min_crop_area (=0.2) needs random_resized_crop"),
+        ({"progressive_from": 128}, "progressive_from (=128) needs random_resized_crop"),
+        ({"progressive_end": 3}, "progressive_end (=3) needs progressive_from"),
+        ({"random_erasing_mode": "rand"}, "random_erasing_mode (='rand') needs random_erasing"),
+        ({"mixup_prob": 0.5}, "mixup_prob (=0.5) needs mixup or cutmix"),
+        (
+            {"random_resized_crop": True, "crop_padding": 4},
+            "crop_padding (=4) and random_resized_crop both crop",
+        ),
+        ({"randaugment": "m9"}, "randaugment (='m9') must be written as timm does"),
+        ({"randaugment": "rand-x9"}, "randaugment (='rand-x9') must be written as timm does"),
+        (
+            {"randaugment": "rand-m9", "color_jitter": 0.4},
+            "color_jitter (=0.4) has no effect beside randaugment, as in timm",
+        ),
+        (
+            {"random_resized_crop": True, "progressive_from": 128, "size": 192},
+            "progressive_end (=0) must be more than progressive_start (=0)",
+        ),
+    ],
+    ids=str,
+)
+def test_changes_that_contradict_each_other_are_refused(keys, message) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Augmentation(**keys)
+
+
+def test_sides_grow_as_in_ffcvs_recipe() -> None:
+    """Linear between the two epochs, in multiples of 32 pixels."""
+    augmentation = Augmentation(
+        size=192,
+        random_resized_crop=True,
+        progressive_from=160,
+        progressive_start=34,
+        progressive_end=38,
+    )
+    sides = [augmentation.size_in(epoch) for epoch in (0, 34, 35, 37, 38, 40)]
+    assert sides == [160, 160, 160, 192, 192, 192]
+
+
+def test_evaluation_sees_nothing_random() -> None:
+    augmentation = Augmentation(
+        **AUGMENTED, test_size=256, interpolation="bicubic", crop_ratio=0.95
+    )
+    assert augmentation.for_test() == Augmentation(
+        size=256, interpolation="bicubic", crop_ratio=0.95
+    )
+    assert Augmentation(resize=16, flip=True).for_test() == Augmentation(resize=16)
+
+
+def test_what_a_loader_cannot_do_names_those_that_can() -> None:
+    augmentation = Augmentation(randaugment="rand-m9")
+    assert find_refused("memory", augmentation) == (
+        "loader 'memory' cannot do augmentation.randaugment (='rand-m9'); these can: torch"
+    )
+    assert find_refused("torch", augmentation) == ""

@@ -146,8 +146,8 @@ WRONG_FILES = {
         "plain.yaml:7: recipe: flip: expected true or false, got 1",
     ),
     "unknown-inside": (
-        PLAIN + "augmentation:\n  flip: true\n  crop: 4\n",
-        "plain.yaml:7: recipe: unknown key 'crop' (did you mean 'crop_padding'?); known: crop_pad",
+        PLAIN + "augmentation:\n  flip: true\n  flop: 4\n",
+        "plain.yaml:7: recipe: unknown key 'flop' (did you mean 'flip'?); known: ",
     ),
     "item": (
         PLAIN + "schedule: step\nmilestones:\n  - 1\n  - x\n",
