@@ -1,29 +1,29 @@
-"""A cell while it runs: data, network, training state, history, checkpoints, progress."""
+"""A cell while it runs: its phases, history, checkpoints, progress."""
 
 import math
 import resource
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from kbench.cell import Cell
-from kbench.cell_data import load_data
 from kbench.checkpoint import load_checkpoint, save_checkpoint
+from kbench.cross_resolution import deploy, divide_phases
 from kbench.errors import CheckpointError, InterruptedCellError
-from kbench.evaluations import run_evaluation
-from kbench.evaluations.network import Evaluated
 from kbench.machine import Machine
 from kbench.network import build_network
+from kbench.phase import Phase
 from kbench.progress import Progress, write_history, write_progress
-from kbench.train import DTYPES, Training, train_epoch
+from kbench.ranks import ALONE, Ranks
 
 FINITE_CHECK_STEPS = 50
 PROGRESS_INTERVAL_S = 1.0
-BOOKKEEPING = ("epoch", "lr", "images", "train_s")
+BOOKKEEPING = ("phase", "epoch", "lr", "images", "train_s")
 
 
 class CellRun:
@@ -35,9 +35,12 @@ class CellRun:
         machine: Where and how.
         stop: Asks for a checkpoint and an end at the next step.
         versions: Of the code that makes the numbers; a checkpoint of others is of no use.
+        ranks: The processes that run it together; the first one writes the files.
 
     Attributes:
+        phase: The phase that runs.
         history: A mapping for every epoch that is done.
+        outcome: Metrics that are known before the end, of phases that are done.
         seconds: Time spent on `train`, `eval` and in `wall`, over all parts of the run.
     """
 
@@ -48,49 +51,48 @@ class CellRun:
         machine: Machine,
         stop: threading.Event,
         versions: dict[str, int],
+        ranks: Ranks = ALONE,
     ) -> None:
         self.opened = self.saved = time.perf_counter()
         self.cell, self.directory, self.machine, self.stop = cell, directory, machine, stop
-        self.versions = versions
-        device = torch.device(machine.device)
-        self.data = load_data(cell, machine.data_root, device)
+        self.versions, self.ranks = versions, ranks
+        self.cells = divide_phases(cell)
         torch.manual_seed(cell.seed)
-        model = build_network(cell).to(device)
+        model = build_network(self.cells[0]).to(machine.device)
         if cell.recipe.channels_last:
             model = model.to(memory_format=torch.channels_last)
-        self.training = Training(model, cell.recipe, len(self.data.train), device)
+        self.number = 0
+        self.phase = Phase(self.cells[0], model, directory, machine, ranks)
         self.history: list[dict[str, float]] = []
+        self.outcome: dict[str, float] = {}
         self.seconds = {"train": 0.0, "eval": 0.0, "wall": 0.0}
         self._restore()
-        self.trained_from = time.perf_counter(), self.training.step
+        self.trained_from = time.perf_counter(), self.phase.training.step
         self._report(self.trained_from[0])
 
     def train(self) -> str:
         """Train to the last epoch; return why the cell has diverged, or nothing."""
-        for epoch in range(len(self.history), self.cell.recipe.epochs):
-            reason = self._train_epoch(epoch) or self._check_chance(epoch)
-            if reason:
-                return reason
-            self._finish_epoch(epoch)
-        return ""
-
-    def find_non_finite(self) -> str:
-        """Return which metric of the last epoch is no number, or nothing."""
-        for name, value in self.history[-1].items():
-            if not math.isfinite(value):
-                return f"{name} is {value} after the last epoch"
-        return ""
+        while True:
+            if self.phase.recipe.epochs == 0 and not self._lines():
+                self._add_line(self._timed(self.phase.measure))
+            while not self.phase.is_done:
+                reason = self._train_epoch() or self.phase.check_chance()
+                if reason:
+                    return reason
+                self._finish_epoch()
+            self.outcome |= self._timed(self.phase.measure_result)
+            if self.number + 1 == len(self.cells):
+                return self._find_non_finite()
+            self._go_on()
 
     def final_metrics(self) -> dict[str, float]:
-        """Return the metrics of the last epoch, and speed and memory."""
-        last, timed = self.history[-1], self.history[1:] or self.history
-        train_s = sum(line["train_s"] for line in timed)
-        tested = [line["top1"] for line in self.history if "top1" in line]
+        """Return the metrics of the last epoch, of the whole cell, and speed and memory."""
+        timed = [line for line in self.history if "train_s" in line]
         return {
-            **{name: value for name, value in last.items() if name not in BOOKKEEPING},
-            **({"top1_best": max(tested)} if tested else {}),
-            "images_per_s": sum(line["images"] for line in timed) / train_s,
-            "s_per_epoch": train_s / len(timed),
+            **{name: value for name, value in self.history[-1].items() if name not in BOOKKEEPING},
+            **self._best_metrics(),
+            **self.outcome,
+            **(_find_speed(timed[1:] or timed) if timed else {}),
             "train_s": self.seconds["train"],
             "eval_s": self.seconds["eval"],
             "wall_s": self._wall_s(),
@@ -99,103 +101,127 @@ class CellRun:
 
     def describe(self) -> dict[str, Any]:
         """Return what the record says of data, loader and device."""
-        device = self.training.device
+        device = self.phase.training.device
         is_gpu = device.type == "cuda"
         return {
             "device": torch.cuda.get_device_name(device) if is_gpu else "cpu",
             "threads": self.machine.threads,
+            "ranks": self.ranks.size,
             "loader": self.cell.recipe.loader,
             "batch_size": self.cell.recipe.batch_size,
-            "steps_per_epoch": self.training.steps_per_epoch,
-            "dataset_checksums": self.data.checksums,
+            "steps_per_epoch": self.phase.training.steps_per_epoch,
+            "dataset_checksums": self.phase.data.dataset.checksums(),
         }
 
-    def _train_epoch(self, epoch: int) -> str:
+    def _lines(self) -> list[dict[str, float]]:
+        """Return the history of the phase that runs."""
+        return [line for line in self.history if line.get("phase", 1) == self.number + 1]
+
+    def _best_metrics(self) -> dict[str, float]:
+        """Return the best test accuracy of the phase, and that of the best validation epoch."""
+        metric, lines = self.phase.task.metric, self._lines()
+        tested = [line for line in lines if metric in line]
+        best = {f"{metric}_best": max(line[metric] for line in tested)} if tested else {}
+        validated = [line for line in tested if f"val_{metric}" in line]
+        if validated:
+            chosen = max(validated, key=lambda line: line[f"val_{metric}"])
+            best[f"{metric}_at_best_val"] = chosen[metric]
+        if self.number and self.phase.selection.line:
+            best[f"finetuned_{metric}"] = self.phase.selection.line[metric]
+        return best
+
+    def _go_on(self) -> None:
+        """Deploy the network of the phase that is done at the size of the next, and measure it."""
+        metric = self.phase.task.metric
+        source = (self.phase.selection.line or self.history[-1])[metric]
+        self._open_next()
+        deployed = self._timed(self.phase.evaluate)[metric]
+        self.outcome |= {
+            f"source_{metric}": source,
+            f"ootb_{metric}": deployed,
+            "ootb_delta": deployed - source,
+        }
+        self.trained_from = time.perf_counter(), 0
+
+    def _open_next(self) -> None:
+        """Start the next phase with the network of this one."""
+        before, after = self.cells[self.number : self.number + 2]
+        self.number += 1
+        model = deploy(self.phase.training.evaluated, before, after)
+        self.phase = Phase(after, model, self.directory, self.machine, self.ranks)
+
+    def _train_epoch(self) -> str:
         """Take the remaining steps of an epoch; return why the loss is not finite, or nothing."""
-        training = self.training
-        start = training.step - epoch * training.steps_per_epoch
+        training = self.phase.training
         begun = time.perf_counter()
-        for step in train_epoch(training, self.data.train.batches(epoch, start)):
-            if step % FINITE_CHECK_STEPS == 0 and not math.isfinite(float(training.totals.loss)):
-                break
+        for step in self.phase.steps():
+            is_checked = step % FINITE_CHECK_STEPS == 0
             now = time.perf_counter()
-            if self.stop.is_set() or now - self.saved > self.machine.checkpoint_interval_s:
+            has_failed, has_to_stop, has_to_save = self.ranks.any(
+                [
+                    is_checked and not math.isfinite(float(training.totals.loss)),
+                    self.stop.is_set(),
+                    now - self.saved > self.machine.checkpoint_interval_s,
+                ]
+            )
+            if has_failed:
+                break
+            if has_to_stop or has_to_save:
                 self.seconds["train"] += now - begun
-                self._save()
+                self._save(is_last=has_to_stop)
                 begun = time.perf_counter()
             if now - self.reported > PROGRESS_INTERVAL_S:
                 self._report(now)
-        loss = float(training.totals.loss)
+        loss = float(training.total().loss)
         self.seconds["train"] += time.perf_counter() - begun
-        return "" if math.isfinite(loss) else f"loss is {loss} in epoch {epoch + 1}"
+        return "" if math.isfinite(loss) else f"loss is {loss} in epoch {self.phase.epoch + 1}"
 
-    def _check_chance(self, epoch: int) -> str:
-        """Return that the accuracy is still that of guessing, if the recipe wants to know."""
-        after = self.cell.recipe.chance_after_epochs
-        if after is None or epoch + 1 < after:
-            return ""
-        totals, chance = self.training.totals, 1 / self.data.num_classes
-        error = math.sqrt(chance * (1 - chance) / totals.images)
-        accuracy = int(totals.correct) / totals.images
-        if accuracy > chance + 3 * error:
-            return ""
-        return f"training accuracy {accuracy:.2%} is chance level after epoch {epoch + 1}"
-
-    def _finish_epoch(self, epoch: int) -> None:
-        """Evaluate, add the epoch's line to the history and start new sums."""
-        training, totals = self.training, self.training.totals
-        spent = self.seconds["train"] - sum(line["train_s"] for line in self.history)
-        line = {
-            "epoch": epoch + 1,
-            "lr": training.lr,
-            "images": totals.images,
-            "train_loss": float(totals.loss) / totals.images,
-            "train_top1": 100 * int(totals.correct) / totals.images,
-            "train_s": spent,
-        }
-        begun = time.perf_counter()
-        self.history.append({**line, **self._evaluate(epoch)})
-        self.seconds["eval"] += time.perf_counter() - begun
-        training.totals = training.empty_totals()
-        write_history(self.directory, self.history)
+    def _finish_epoch(self) -> None:
+        """Evaluate and add the epoch's line to the history."""
+        spent = self.seconds["train"] - sum(line.get("train_s", 0) for line in self.history)
+        self._add_line({"train_s": spent, **self._timed(self.phase.finish_epoch)})
         self._report(time.perf_counter())
 
-    def _evaluate(self, epoch: int) -> dict[str, float]:
-        recipe = self.cell.recipe
-        is_last = epoch + 1 == recipe.epochs
-        if not is_last and (epoch + 1) % recipe.eval_every_epochs:
-            return {}
-        network = Evaluated(
-            self.training.evaluated,
-            self.data.test,
-            self.data.statistics,
-            self.training.device,
-            DTYPES[recipe.precision],
-        )
-        found: dict[str, float] = {}
-        for choice in self.cell.evaluate:
-            if is_last or choice.name == "test":
-                found |= run_evaluation(choice, network)
+    def _add_line(self, line: dict[str, float]) -> None:
+        number = {"phase": self.number + 1} if len(self.cells) > 1 else {}
+        self.history.append({**number, "epoch": self.phase.epoch, **line})
+        if self.ranks.is_first:
+            write_history(self.directory, self.history)
+
+    def _timed(self, measure: Callable[[], dict[str, float]]) -> dict[str, float]:
+        begun = time.perf_counter()
+        found = measure()
+        self.seconds["eval"] += time.perf_counter() - begun
         return found
 
-    def _save(self) -> None:
+    def _find_non_finite(self) -> str:
+        """Return which metric of the last epoch is no number, or nothing."""
+        for name, value in (self.history[-1] | self.outcome).items():
+            if not math.isfinite(value):
+                return f"{name} is {value} after the last epoch"
+        return ""
+
+    def _save(self, *, is_last: bool) -> None:
         """Save everything; the parts that are done need not be done again."""
         seconds = {**self.seconds, "wall": self._wall_s()}
         state = {
             "cell": self.cell.id,
             "versions": self.versions,
-            "training": self.training.state_dict(),
+            "number": self.number,
+            "phase": self.phase.state_dict(),
             "history": self.history,
+            "outcome": self.outcome,
             "seconds": seconds,
         }
-        save_checkpoint(self.directory, state)
+        if self.ranks.is_first:
+            save_checkpoint(self.directory, state)
         self.saved = time.perf_counter()
-        if self.stop.is_set():
-            message = f"{self.cell.id}: stopped after step {self.training.step}"
+        if is_last:
+            message = f"{self.cell.id}: stopped after step {self.phase.training.step}"
             raise InterruptedCellError(message)
 
     def _restore(self) -> None:
-        state = load_checkpoint(self.directory, self.training.device)
+        state = load_checkpoint(self.directory, self.phase.training.device)
         if state is None:
             return
         if state["cell"] != self.cell.id:
@@ -207,21 +233,28 @@ class CellRun:
                 f"{state.get('versions')}, now {self.versions}\n"
             )
             return
-        self.training.load_state_dict(state["training"])
-        self.history, self.seconds = state["history"], state["seconds"]
+        while self.number < state["number"]:
+            self._open_next()
+        self.phase.load_state_dict(state["phase"])
+        self.history, self.outcome = state["history"], state["outcome"]
+        self.seconds = state["seconds"]
 
     def _report(self, now: float) -> None:
         """Write how far the cell is."""
-        training, totals = self.training, self.training.totals
+        self.reported = now
+        if not self.ranks.is_first:
+            return
+        training, totals = self.phase.training, self.phase.training.totals
         begun, first = self.trained_from
         steps = training.step - first
         pace = (now - begun) / steps if steps else None
-        remaining = training.steps_per_epoch * self.cell.recipe.epochs - training.step
-        tested = [line["top1"] for line in self.history if "top1" in line]
-        self.reported = now
+        remaining = training.steps_per_epoch * self.phase.recipe.epochs - training.step
+        metric = self.phase.task.metric
+        tested = [line[metric] for line in self.history if metric in line]
+        before = sum(cell.recipe.epochs for cell in self.cells[: self.number])
         progress = Progress(
-            epoch=training.step / training.steps_per_epoch,
-            epochs=self.cell.recipe.epochs,
+            epoch=before + training.step / training.steps_per_epoch,
+            epochs=sum(cell.recipe.epochs for cell in self.cells),
             loss=float(totals.loss) / totals.images if totals.images else None,
             metric=tested[-1] if tested else None,
             images_per_s=self.cell.recipe.batch_size / pace if pace else 0.0,
@@ -233,6 +266,13 @@ class CellRun:
         return self.seconds["wall"] + time.perf_counter() - self.opened
 
     def _peak_memory_mib(self) -> float:
-        if self.training.device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self.training.device) / 2**20
+        if self.phase.training.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.phase.training.device) / 2**20
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _find_speed(lines: list[dict[str, float]]) -> dict[str, float]:
+    """Return how fast the epochs of a history were trained."""
+    train_s = sum(line["train_s"] for line in lines)
+    images = sum(line["images"] for line in lines)
+    return {"images_per_s": images / train_s, "s_per_epoch": train_s / len(lines)}

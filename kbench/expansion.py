@@ -12,9 +12,10 @@ from pydantic import ValidationError
 from kbench.catalogue import find_entry
 from kbench.cell import Cell, Choice, Limit, Scalar, as_text
 from kbench.errors import SuiteError
+from kbench.file_model import Filter
 from kbench.findings import Findings, Loc, explain
 from kbench.recipe_file import RecipeReader, RecipeUse
-from kbench.suite_file import Block, ChoiceSpec, Filter, ScaleSpec, SuiteFile, known_keys
+from kbench.suite_file import Block, ChoiceSpec, ScaleSpec, SuiteFile, known_keys
 from kbench.yaml_file import Document, read_yaml
 
 REGISTERED = ("dataset", "architecture", "operator")
@@ -78,7 +79,7 @@ class Suite:
         """Yield the cells of a scale before exclusion."""
         spec = self.scale(scale)
         limit = spec.limit or self.file.limit
-        evaluations = spec.evaluate or self.file.evaluate
+        evaluations = self.file.evaluate if spec.evaluate is None else spec.evaluate
         make_cell = partial(
             Cell,
             suite=self.file.suite,

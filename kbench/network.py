@@ -39,9 +39,12 @@ def measure_network(cell: Cell) -> dict[str, int]:
     with torch.device("meta"):
         model = build_network(cell)
         parameters = list(model.parameters())
-        fold_operators(model.eval())
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            model(torch.empty(1, *dataset.input_shape))
+        inputs = torch.empty(1, *dataset.input_shape)
+        with torch.no_grad():
+            model.eval()(inputs)  # kernels as large as the input get to know it
+            fold_operators(model)
+            with FlopCounterMode(display=False) as counter:
+                model(inputs)
     return {
         "num_params": sum(p.numel() for p in parameters),
         "num_learnable_params": sum(p.numel() for p in parameters if p.requires_grad),

@@ -178,8 +178,7 @@ def measure_times(planned: Iterable[PlannedCell], device: str) -> list[PlannedCe
         if estimate_s is None and item.cost is not None:
             if key not in speeds:
                 speeds[key] = measure_images_per_s(item.cell, device)
-            images = item.cell.limit.train or item.cost.train_images
-            estimate_s = images * item.cell.recipe.epochs / speeds[key]
+            estimate_s = trained_images(item.cell, item.cost) / speeds[key]
         completed.append(replace(item, estimate_s=estimate_s))
     return completed
 
@@ -201,8 +200,16 @@ def _work(cell: Cell, cost: Cost | str | None) -> float | None:
     """Return what a cell's time is taken to be in proportion to, apart from the images."""
     if not isinstance(cost, Cost):
         return None
-    images = cell.limit.train or cost.train_images
-    return float(cost.macs * images * cell.recipe.epochs)
+    return float(cost.macs * trained_images(cell, cost))
+
+
+def trained_images(cell: Cell, cost: Cost) -> int:
+    """Return how many images a cell is trained on, each counted as often as it is shown."""
+    recipe = cell.recipe
+    images = (cell.limit.train or cost.train_images) - recipe.held_out
+    if recipe.steps_per_epoch:
+        images = recipe.batch_size * recipe.steps_per_epoch
+    return images * (recipe.epochs + (recipe.finetune.epochs if recipe.finetune else 0))
 
 
 def network_of(cell: Cell) -> tuple[Hashable, ...]:

@@ -3,7 +3,8 @@
 `record.json`, schema version 1, written once and in one step, holds
 
 - `schema_version`, `id`, and `cell`: the complete configuration
-- `status`: `ok`, `failed`, `diverged`, `oom` or `timeout`; `reason` says why, empty if ok
+- `status`: `ok`, `failed`, `diverged`, `oom` or `timeout`; `reason` says why; if ok, which
+  evaluation could not be made, if any
 - `metrics`: name -> value, unit, direction
 - `environment`: versions, commit and dirty flag, hardware, dataset checksums, command, threads
 - `versions`: of the operator and of the training code; a change makes the record stale

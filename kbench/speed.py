@@ -8,6 +8,7 @@ from kbench.cell import Cell
 from kbench.datasets import build_dataset
 from kbench.loaders.batch import Batch
 from kbench.network import build_network
+from kbench.tasks import build_task
 from kbench.train import Training
 
 LEAST_S = 1.0
@@ -22,12 +23,11 @@ def measure_images_per_s(cell: Cell, device: str) -> float:
     dataset = build_dataset(cell.dataset.name, None, **cell.dataset.options)
     place = torch.device(device)
     size = min(cell.recipe.batch_size, cell.limit.train or cell.recipe.batch_size)
-    batch = Batch(
-        torch.randn(size, *dataset.input_shape, device=place),
-        torch.randint(dataset.num_classes, (size,), device=place),
-    )
+    task = build_task(cell.task, dataset, cell.recipe)
+    inputs = torch.randn(size, *dataset.input_shape, device=place)
+    batch = Batch(inputs, task.random_targets(inputs))
     model = build_network(cell).to(place)
-    training = Training(model.train(), cell.recipe, steps_per_epoch=1, device=place)
+    training = Training(model.train(), task, steps_per_epoch=1, device=place)
     training.take_step(batch)
     float(training.totals.loss)
     steps, begun = 0, time.perf_counter()

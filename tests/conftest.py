@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from kbench import registry
 from kbench.cell import Cell, Choice, Limit
+from kbench.errors import InterruptedCellError
 from kbench.machine import Machine
 from kbench.recipe import Recipe
 from kbench.record import Measurement, Record, record_path, write_record
@@ -124,3 +126,34 @@ def small_cell(demo_cell: Callable[..., Cell]) -> Callable[..., Cell]:
 def machine(tmp_path: Path) -> Machine:
     """Return one thread of a CPU, without data."""
     return Machine(tmp_path / "data", environment={"host": "here"})
+
+
+class StopAfter(threading.Event):
+    """Asks for an end after a number of steps."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.steps = steps
+
+    def is_set(self) -> bool:
+        self.steps -= 1
+        return self.steps < 0 or super().is_set()
+
+
+@pytest.fixture
+def stop_after() -> type[StopAfter]:
+    """Return a class of events that are set after a number of steps."""
+    return StopAfter
+
+
+@pytest.fixture
+def interrupt_cell() -> Callable[..., None]:
+    """Return a function that runs a cell and stops it after a number of steps."""
+
+    def interrupt(cell: Cell, folder: Path, machine: Machine, steps: int) -> None:
+        from kbench.run_cell import run_cell
+
+        with pytest.raises(InterruptedCellError, match=rf"{cell.id}: stopped after step \d+"):
+            run_cell(cell, folder, machine, StopAfter(steps - 1))
+
+    return interrupt

@@ -9,11 +9,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from kbench import cell_run
-from kbench.cell import Cell
-from kbench.checkpoint import NAME, PREVIOUS, load_checkpoint, save_checkpoint
-from kbench.errors import CheckpointError, InterruptedCellError
+from kbench import cell_run, phase
+from kbench.cell import Cell, Choice
+from kbench.checkpoint import (
+    NAME,
+    PREVIOUS,
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+)
+from kbench.errors import CheckpointError
 from kbench.machine import Machine
+from kbench.network import build_network
 from kbench.progress import read_history, read_progress
 from kbench.recipe import Augmentation
 from kbench.record import Record
@@ -25,25 +32,8 @@ STEPS = 8  # two epochs of 100 images in batches of 32
 pytestmark = pytest.mark.usefixtures("own_cache")
 
 
-class StopAfter(threading.Event):
-    """Asks for an end after a number of steps."""
-
-    def __init__(self, steps: int) -> None:
-        super().__init__()
-        self.steps = steps
-
-    def is_set(self) -> bool:
-        self.steps -= 1
-        return self.steps < 0 or super().is_set()
-
-
 def without_times(lines: list[dict[str, float]]) -> list[dict[str, float]]:
     return [{key: line[key] for key in line if key not in TIMES} for line in lines]
-
-
-def interrupt(cell: Cell, folder: Path, machine: Machine, steps: int) -> None:
-    with pytest.raises(InterruptedCellError, match=rf"{cell.id}: stopped after step \d+"):
-        run_cell(cell, folder, machine, StopAfter(steps - 1))
 
 
 class TestResume:
@@ -60,11 +50,12 @@ class TestResume:
         tmp_path: Path,
         machine: Machine,
         whole: tuple[Record, list[dict[str, float]]],
+        interrupt_cell: Callable[..., None],
     ) -> None:
         record, history = whole
         for step in range(1, STEPS + 1):
             folder = tmp_path / f"after-{step}"
-            interrupt(small_cell(), folder, machine, step)
+            interrupt_cell(small_cell(), folder, machine, step)
             found = run_cell(small_cell(), folder, machine)
             assert found.weights_sha256 == record.weights_sha256
             assert without_times(read_history(folder)) == without_times(history)
@@ -75,9 +66,10 @@ class TestResume:
         tmp_path: Path,
         machine: Machine,
         whole: tuple[Record, list[dict[str, float]]],
+        interrupt_cell: Callable[..., None],
     ) -> None:
         for _ in range(STEPS):
-            interrupt(small_cell(), tmp_path / "parts", machine, 1)
+            interrupt_cell(small_cell(), tmp_path / "parts", machine, 1)
         found = run_cell(small_cell(), tmp_path / "parts", machine)
         assert found.weights_sha256 == whole[0].weights_sha256
 
@@ -95,11 +87,12 @@ class TestResume:
         small_cell: Callable[..., Cell],
         tmp_path: Path,
         machine: Machine,
+        interrupt_cell: Callable[..., None],
     ) -> None:
         if "augmentation" in recipe:
             recipe = {**recipe, "augmentation": Augmentation(**recipe["augmentation"])}
         cell = small_cell(recipe=recipe)
-        interrupt(cell, tmp_path / "parts", machine, 3)
+        interrupt_cell(cell, tmp_path / "parts", machine, 3)
         found = run_cell(cell, tmp_path / "parts", machine)
         assert found.weights_sha256 == run_cell(cell, tmp_path / "whole", machine).weights_sha256
 
@@ -109,14 +102,15 @@ class TestResume:
         tmp_path: Path,
         machine: Machine,
         whole: tuple[Record, list[dict[str, float]]],
+        interrupt_cell: Callable[..., None],
     ) -> None:
         folder = tmp_path / "rotten"
-        interrupt(small_cell(), folder, machine, 2)
-        interrupt(small_cell(), folder, machine, 3)
+        interrupt_cell(small_cell(), folder, machine, 2)
+        interrupt_cell(small_cell(), folder, machine, 3)
         os.truncate(folder / NAME, 1000)
         state = load_checkpoint(folder, torch.device("cpu"))
         assert state is not None
-        assert state["training"]["step"] == 2
+        assert state["phase"]["training"]["step"] == 2
         assert run_cell(small_cell(), folder, machine).weights_sha256 == whole[0].weights_sha256
 
     def test_checkpoints_come_at_their_interval(
@@ -128,15 +122,19 @@ class TestResume:
             (tmp_path / name).rename(tmp_path / NAME)
             state = load_checkpoint(tmp_path, torch.device("cpu"))
             assert state is not None
-            steps[name] = state["training"]["step"]
+            steps[name] = state["phase"]["training"]["step"]
             (tmp_path / NAME).unlink()
         assert steps == {NAME: STEPS, PREVIOUS: STEPS - 1}
 
     def test_checkpoint_of_another_cell_is_refused(
-        self, small_cell: Callable[..., Cell], tmp_path: Path, machine: Machine
+        self,
+        small_cell: Callable[..., Cell],
+        tmp_path: Path,
+        machine: Machine,
+        interrupt_cell: Callable[..., None],
     ) -> None:
         other = small_cell(seed=5)
-        interrupt(other, tmp_path, machine, 2)
+        interrupt_cell(other, tmp_path, machine, 2)
         with pytest.raises(CheckpointError, match=rf"checkpoint is of cell '{other.id}'"):
             run_cell(small_cell(), tmp_path, machine)
 
@@ -147,13 +145,14 @@ class TestResume:
         machine: Machine,
         whole: tuple[Record, list[dict[str, float]]],
         capsys: pytest.CaptureFixture[str],
+        interrupt_cell: Callable[..., None],
     ) -> None:
         folder = tmp_path / "old"
-        interrupt(small_cell(), folder, machine, 5)
+        interrupt_cell(small_cell(), folder, machine, 5)
         state = load_checkpoint(folder, torch.device("cpu"))
         assert state is not None
         state["versions"] = {"training": 1, "operator": 0}
-        for value in state["training"]["model"].values():
+        for value in state["phase"]["training"]["model"].values():
             value.fill_(3)
         save_checkpoint(folder, state)
         found = run_cell(small_cell(), folder, machine)
@@ -177,10 +176,11 @@ class TestDivergence:
         tmp_path: Path,
         machine: Machine,
         monkeypatch: pytest.MonkeyPatch,
+        stop_after: Callable[[int], threading.Event],
     ) -> None:
         monkeypatch.setattr(cell_run, "FINITE_CHECK_STEPS", 10)
         cell = small_cell(recipe={"lr": 1e9, "batch_size": 2, "chance_after_epochs": 1})
-        stop = StopAfter(25)  # of the epoch's 50 steps
+        stop = stop_after(25)  # of the epoch's 50 steps
         assert run_cell(cell, tmp_path, machine, stop).reason == "loss is nan in epoch 1"
 
     def test_guessing_after_the_declared_epochs(
@@ -201,17 +201,88 @@ class TestDivergence:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setattr(
-            cell_run, "run_evaluation", lambda *_: {"top1": 10.0, "loss": float("inf")}
+            phase, "run_evaluation", lambda *_: {"top1": 10.0, "loss": float("inf")}
         )
         record = run_cell(small_cell(), tmp_path, machine)
         assert (record.status, record.reason) == ("diverged", "loss is inf after the last epoch")
 
 
-class TestProgress:
-    def test_progress_is_there_from_the_beginning(
+class TestProtocol:
+    def test_no_epoch_measures_the_network_as_it_is_initialised(
         self, small_cell: Callable[..., Cell], tmp_path: Path, machine: Machine
     ) -> None:
-        interrupt(small_cell(), tmp_path, machine, 1)
+        cell = small_cell(recipe={"epochs": 0}, evaluate=(Choice("test"), Choice("fgsm")))
+        record = run_cell(cell, tmp_path, machine)
+        torch.manual_seed(cell.seed)
+        expected = build_network(cell).state_dict()
+        torch.testing.assert_close(load_weights(tmp_path), expected, rtol=0, atol=0)
+        assert {"top1", "fgsm_top1", "num_params"} < set(record.metrics)
+        assert not {"images_per_s", "train_loss"} & set(record.metrics)
+
+    def test_nothing_is_evaluated_where_nothing_is_asked_for(
+        self, small_cell: Callable[..., Cell], tmp_path: Path, machine: Machine
+    ) -> None:
+        record = run_cell(small_cell(recipe={"epochs": 0}, evaluate=()), tmp_path, machine)
+        assert record.status == "ok"
+        assert "top1" not in record.metrics
+
+    def test_held_out_images_are_validated_and_not_trained_on(
+        self, small_cell: Callable[..., Cell], tmp_path: Path, machine: Machine
+    ) -> None:
+        record = run_cell(small_cell(recipe={"held_out": 40}), tmp_path, machine)
+        lines = read_history(tmp_path)
+        assert [line["images"] for line in lines] == [60, 60]
+        best = max(lines, key=lambda line: line["val_top1"])
+        assert record.metrics["top1_at_best_val"].value == best["top1"]
+
+    @pytest.mark.parametrize("keep", ["best_test", "best_val"])
+    def test_best_epoch_is_kept_and_ends_the_training(
+        self, small_cell: Callable[..., Cell], tmp_path: Path, machine: Machine, keep: str
+    ) -> None:
+        # The rate is so large that the network gets worse.
+        recipe = {"epochs": 9, "lr": 2.0, "held_out": 20, "keep": keep, "patience_epochs": 1}
+        cell = small_cell(recipe=recipe, evaluate=(Choice("test"), Choice("fgsm", {"epsilon": 0})))
+        record = run_cell(cell, tmp_path, machine)
+        lines = read_history(tmp_path)
+        watched = "top1" if keep == "best_test" else "val_top1"
+        best = max(range(len(lines)), key=lambda i: (lines[i][watched], -i))
+        assert len(lines) < 9
+        assert record.metrics["fgsm_top1"].value == pytest.approx(lines[best]["top1"])
+
+    def test_an_epoch_may_be_a_number_of_steps(
+        self, small_cell: Callable[..., Cell], tmp_path: Path, machine: Machine
+    ) -> None:
+        record = run_cell(small_cell(recipe={"steps_per_epoch": 6}), tmp_path, machine)
+        # Four batches of 100 images: 32, 32, 32 and 4.
+        assert [line["images"] for line in read_history(tmp_path)] == [164, 136]
+        assert record.environment["steps_per_epoch"] == 6
+
+    def test_interruption_changes_no_selection(
+        self,
+        small_cell: Callable[..., Cell],
+        tmp_path: Path,
+        machine: Machine,
+        interrupt_cell: Callable[..., None],
+    ) -> None:
+        recipe = {"epochs": 4, "held_out": 20, "keep": "best_val", "steps_per_epoch": 5}
+        cell = small_cell(recipe=recipe)
+        whole = run_cell(cell, tmp_path / "whole", machine)
+        interrupt_cell(cell, tmp_path / "parts", machine, 12)
+        parts = run_cell(cell, tmp_path / "parts", machine)
+        assert parts.weights_sha256 == whole.weights_sha256
+        histories = [read_history(tmp_path / name) for name in ("whole", "parts")]
+        assert without_times(histories[0]) == without_times(histories[1])
+
+
+class TestProgress:
+    def test_progress_is_there_from_the_beginning(
+        self,
+        small_cell: Callable[..., Cell],
+        tmp_path: Path,
+        machine: Machine,
+        interrupt_cell: Callable[..., None],
+    ) -> None:
+        interrupt_cell(small_cell(), tmp_path, machine, 1)
         progress = read_progress(tmp_path)
         assert progress is not None
         assert (progress.epoch, progress.epochs, progress.pid) == (0.0, 2, os.getpid())

@@ -4,8 +4,15 @@ from kbench import plan as plan_module
 from kbench.cell import Choice, Limit
 from kbench.cost import Cost
 from kbench.errors import SuiteError, UnsupportedError
-from kbench.plan import PlannedCell, estimate_times, measure_times, network_of, plan_suite
-from kbench.recipe import Recipe
+from kbench.plan import (
+    PlannedCell,
+    estimate_times,
+    measure_times,
+    network_of,
+    plan_suite,
+    trained_images,
+)
+from kbench.recipe import Finetune, Recipe
 from kbench.state import State
 
 BLOCK = {"dataset": "digits", "architecture": "resnet8_cifar", "operator": ["conv", "lc"]}
@@ -205,3 +212,19 @@ def test_a_real_network_that_cannot_exist_is_told(write_suite, tmp_path) -> None
     path = write_suite(grid=[block])
     with pytest.raises(SuiteError, match=r"demo\.yaml:\d+: resnet8_cifar with lc-expansion=0 on "):
         plan_suite(path, "full", tmp_path / "results")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "images"),
+    [
+        ({}, 2 * 100),
+        ({"epochs": 0}, 0),
+        ({"held_out": 10}, 2 * 90),
+        ({"steps_per_epoch": 5}, 2 * 5 * 32),
+        ({"finetune": Finetune(epochs=3, size=12)}, 5 * 100),
+    ],
+    ids=["plain", "untrained", "held-out", "steps", "two-phases"],
+)
+def test_images_count_as_often_as_they_are_shown(small_cell, recipe, images) -> None:
+    cost = Cost(num_params=1, num_learnable_params=1, macs=1, train_images=1437)
+    assert trained_images(small_cell(recipe=recipe), cost) == images

@@ -9,11 +9,12 @@ import torch
 from kbench.cell import Cell, Choice, Limit
 from kbench.checkpoint import load_weights
 from kbench.datasets import build_dataset
-from kbench.errors import DatasetError
+from kbench.errors import DatasetError, UnsupportedError
 from kbench.machine import Machine
 from kbench.network import build_network
 from kbench.progress import read_history
 from kbench.record import Record
+from kbench.registry import EVALUATIONS
 from kbench.run_cell import run_cell
 
 TIMES = {"train_s", "eval_s", "wall_s", "images_per_s", "s_per_epoch", "peak_memory_mib"}
@@ -85,3 +86,21 @@ class TestBadInput:
     ) -> None:
         with pytest.raises(DatasetError, match=r"limit \(=2000\) must be 1 to 1437"):
             run_cell(small_cell(limit=Limit(train=2000)), tmp_path, machine)
+
+
+def test_an_evaluation_that_cannot_be_made_costs_no_training(
+    small_cell: Callable[..., Cell],
+    tmp_path: Path,
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_: object) -> None:
+        message = "the centre is dead"
+        raise UnsupportedError(message)
+
+    monkeypatch.setitem(EVALUATIONS._entries, "fgsm", refuse)
+    cell = small_cell(evaluate=(Choice("test"), Choice("fgsm")))
+    record = run_cell(cell, tmp_path, machine)
+    assert (record.status, record.reason) == ("ok", "evaluation fgsm: the centre is dead")
+    assert "top1" in record.metrics
+    assert "fgsm_top1" not in record.metrics

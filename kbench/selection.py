@@ -1,0 +1,69 @@
+"""Whose weights are the result: those of the last epoch, or of the best one so far."""
+
+import copy
+from typing import Any
+
+from torch import nn
+
+from kbench.recipe import Recipe
+
+Line = dict[str, float]
+
+
+class Selection:
+    """Remembers the best epoch of a phase of training.
+
+    Of two epochs of equal value the one with the smaller loss is better, then the earlier one.
+
+    Args:
+        recipe: Says which split decides, and how long to wait for an improvement.
+        metric: The metric that decides; larger is better.
+
+    Attributes:
+        line: What was measured in the best epoch; None before the first evaluation.
+        waited: Evaluations since then.
+    """
+
+    def __init__(self, recipe: Recipe, metric: str) -> None:
+        self.recipe, self.metric = recipe, metric
+        self.watched = f"val_{metric}" if recipe.keep == "best_val" else metric
+        self.line: Line | None = None
+        self.waited = 0
+        self._weights: dict[str, Any] | None = None
+
+    def note(self, line: Line, model: nn.Module) -> None:
+        """Take the evaluation of an epoch into account; copy its weights if it is the best."""
+        if self.watched not in line:
+            return
+        self.waited += 1
+        if (
+            self.recipe.keep == "last"
+            or self.line is None
+            or self._rank(line) > self._rank(self.line)
+        ):
+            self.line, self.waited = line, 0
+            if self.recipe.keep != "last":
+                self._weights = copy.deepcopy(model.state_dict())
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Return whether training has waited long enough for an improvement."""
+        patience = self.recipe.patience_epochs
+        return patience is not None and self.waited >= patience
+
+    def restore(self, model: nn.Module) -> None:
+        """Give a network the weights of the best epoch; it has those of the last one already."""
+        if self._weights is not None:
+            model.load_state_dict(self._weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what `load_state_dict` needs."""
+        return {"line": self.line, "waited": self.waited, "weights": self._weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where `state_dict` left off."""
+        self.line, self.waited, self._weights = state["line"], state["waited"], state["weights"]
+
+    def _rank(self, line: Line) -> tuple[float, float]:
+        loss = "val_loss" if self.recipe.keep == "best_val" else "loss"
+        return line[self.watched], -line.get(loss, 0.0)
