@@ -17,8 +17,8 @@ from kbench.bench.operators import (
 from kbench.bench.shapes import SHAPE_SETS, ShapeSet
 from kbench.bench.target_list import operator_targets
 from kbench.bench.targets import bench_targets
-from kbench.bench.timing import Clock
 from kbench.errors import UnsupportedError
+from kbench.timing import Clock
 
 
 @dataclass(frozen=True, kw_only=True)

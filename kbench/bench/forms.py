@@ -9,8 +9,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from kbench.bench.cost import count_macs, measure_peak_mib
-from kbench.bench.timing import Call, Clock, Timing, time_in_turns
+from kbench.timing import Call, Clock, Timing, time_in_turns
+from kbench.work import count_macs, measure_peak_mib
 
 Precision = Literal["fp32", "bf16"]
 Part = Literal["forward", "step", "memory"]
@@ -30,7 +30,7 @@ class Settings:
         compiled: Whether modules go through `torch.compile`.
         batch_size: Maps in a batch.
         repetitions: Rounds of turns; fewer if they would take over a minute.
-        clock: As for `kbench.bench.timing.time_in_turns`.
+        clock: As for `kbench.timing.time_in_turns`.
     """
 
     device: str = "cpu"

@@ -4,36 +4,48 @@ All loaders are measured in turns within one run, so that what else the machine 
 """
 
 import statistics
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
-from torch.utils.data import DataLoader
-from torch.utils.data import Dataset as TorchDataset
-from torchvision import transforms
-from torchvision.transforms.functional import to_pil_image
 
-from kbench.datasets import build_dataset
+from kbench.bench.loader_data import GivenImages, find_images, find_pictures
+from kbench.bench.loader_peers import (
+    MEAN,
+    STD,
+    Epoch,
+    bare_ffcv_epoch,
+    dataloader_epoch,
+    fancy_index_epoch,
+)
+from kbench.datasets.beton_prepare import prepare_betons
 from kbench.datasets.dataset import Split
-from kbench.loaders import LOADERS
+from kbench.errors import DatasetError
+from kbench.loaders import find_loader
+from kbench.loaders.batch import Source
 from kbench.recipe import Augmentation
 
-MEAN, STD, PADDING = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616), 4
-Epoch = Callable[[int], Iterator[Tensor]]
+CROP = Augmentation(crop_padding=4, flip=True)
+RESIZED_CROP = Augmentation(random_resized_crop=True, flip=True)
+Kind = Literal["images", "pictures"]
 
 
 @dataclass(frozen=True)
 class LoaderSpeed:
-    """How fast a loader makes batches with crop, flip and normalisation to float32.
+    """How fast a loader makes batches with random crop, flip and normalisation to float32.
 
     Attributes:
-        loader: `memory` and the other kinds of kbench; `fancy_index`: in memory with an index for
-            every pixel; `torch_N`: torch's `DataLoader` with N worker processes and torchvision's
-            transforms of PIL images.
+        images: `images` of 32 pixels in memory or stored as they are, cropped with padding, or
+            `pictures` of 224 pixels as JPEG, of which random parts are resized.
+        loader: `memory`, `torch` and `ffcv` are kbench's; `fancy_index`: in memory with an index
+            for every pixel; `dataloader`: torch's `DataLoader` with torchvision's transforms;
+            `bare_ffcv`: FFCV's own loader and operations.
+        workers: Processes or threads of the loader.
         source: Where the images come from.
         device: Where the batches end.
         threads: Threads of torch in this process.
@@ -41,10 +53,14 @@ class LoaderSpeed:
         images_per_s: Median of the repetitions.
         slowest: Images per second in the slowest repetition.
         fastest: Images per second in the fastest repetition.
-        repetitions: Epochs measured, after one to warm up.
+        repetitions: Epochs measured, after the first.
+        first_epoch_s: Seconds from making the loader to the end of its first epoch, which compiles
+            and starts workers. What one row has compiled, the next need not.
     """
 
+    images: str
     loader: str
+    workers: int
     source: str
     device: str
     threads: int
@@ -53,72 +69,155 @@ class LoaderSpeed:
     slowest: float
     fastest: float
     repetitions: int
+    first_epoch_s: float
 
 
-def bench_split(count: int) -> tuple[str, Split]:
-    """Return CIFAR-10's first images if they are there, else random ones of the same shape.
+@dataclass
+class Contender:
+    """A loader that takes part.
 
-    Returns:
-        `cifar10` or `synthetic`, and the images.
-
-    Raises:
-        DatasetError: If CIFAR-10 is there, but damaged or too small.
+    Attributes:
+        loader: As in `LoaderSpeed`.
+        workers: Likewise.
+        make: What makes it.
     """
-    dataset = build_dataset("cifar10")
-    if not dataset.missing_files():
-        return dataset.name, dataset.load("train").first(count)
-    generator = torch.Generator().manual_seed(0)
-    shape = (count, *dataset.input_shape)
-    images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
-    targets = torch.randint(0, dataset.num_classes, (count,), generator=generator)
-    return "synthetic", Split(images, targets)
+
+    loader: str
+    workers: int
+    make: Callable[[], Epoch]
 
 
 def bench_loaders(
+    kinds: Sequence[Kind] = ("images", "pictures"),
     *,
     count: int = 10_240,
+    num_pictures: int = 800,
     batch_size: int = 256,
     device: torch.device | str = "cpu",
-    num_workers: tuple[int, ...] = (0, 2),
+    num_workers: Sequence[int] = (0, 2),
     repetitions: int = 5,
 ) -> list[LoaderSpeed]:
-    """Measure every loader on the same images.
+    """Measure every loader on the same images; those of FFCV where it is installed.
 
     Args:
+        kinds: What is loaded.
         count: Images of an epoch.
-        batch_size: Images of a batch.
+        num_pictures: Pictures of an epoch, at most.
+        batch_size: Images of a batch; at most a quarter of it for pictures.
         device: Where the batches have to end.
-        num_workers: Worker processes of torch's `DataLoader`, a row each.
+        num_workers: Worker processes of `torch` and `dataloader`, threads of FFCV where it is not
+            0; a row each.
         repetitions: Epochs measured per loader; the loaders take turns.
 
     Returns:
-        One row per loader, kbench's own first.
+        One row per loader and number of workers.
     """
-    source, split = bench_split(count)
     place = torch.device(device)
-    epochs: dict[str, Epoch] = {
-        kind: _kbench_epoch(kind, split, batch_size, place) for kind in LOADERS
-    }
-    epochs["fancy_index"] = partial(_fancy_index_epoch, split, batch_size, place)
-    for number in num_workers:
-        epochs[f"torch_{number}"] = _torch_epoch(split, batch_size, place, number)
-    seconds: dict[str, list[float]] = {name: [] for name in epochs}
-    for repetition in range(repetitions + 1):
-        for name, epoch in epochs.items():
-            seconds[name].append(_time_epoch(epoch, repetition, place))
+    rows = []
+    for kind in kinds:
+        with tempfile.TemporaryDirectory(prefix="kbench-") as folder:
+            if kind == "images":
+                dataset, size = find_images(Path(folder), count), batch_size
+            else:
+                dataset, size = find_pictures(Path(folder), num_pictures), -(-batch_size // 4)
+            contenders = list_contenders(dataset, size, place, num_workers)
+            rows += _measure(kind, dataset, size, place, contenders, repetitions)
+    return rows
+
+
+def list_contenders(
+    dataset: GivenImages, batch_size: int, device: torch.device, num_workers: Sequence[int]
+) -> list[Contender]:
+    """Return who takes part."""
+    samples = dataset.load("train")
+    given = dataset, batch_size, device
+    contenders = []
+    if isinstance(samples, Split):
+        contenders.append(Contender("memory", 0, partial(_kbench_epoch, "memory", *given, None)))
+    contenders += [
+        Contender("torch", workers, partial(_kbench_epoch, "torch", *given, workers))
+        for workers in num_workers
+    ]
+    if _prepare(dataset):
+        for workers in filter(None, num_workers):
+            contenders += [
+                Contender("ffcv", workers, partial(_kbench_epoch, "ffcv", *given, workers)),
+                Contender("bare_ffcv", workers, partial(bare_ffcv_epoch, *given, workers)),
+            ]
+    if isinstance(samples, Split):
+        epoch = partial(fancy_index_epoch, samples, batch_size, device)
+        contenders.append(Contender("fancy_index", 0, lambda: epoch))
+    for workers in num_workers:
+        make = partial(dataloader_epoch, samples, batch_size, device, workers)
+        contenders.append(Contender("dataloader", workers, make))
+    return contenders
+
+
+def _prepare(dataset: GivenImages) -> bool:
+    """Write the betons of a dataset; return whether FFCV is there."""
+    try:
+        prepare_betons(dataset, num_workers=2)
+    except DatasetError as error:
+        if isinstance(error.__cause__, ImportError):
+            return False
+        raise
+    return True
+
+
+def _kbench_epoch(
+    kind: str, dataset: GivenImages, batch_size: int, device: torch.device, workers: int | None
+) -> Epoch:
+    factory: Any = find_loader(kind)
+    options = {} if workers is None else {"num_workers": workers}
+    loader = factory(
+        Source(dataset, "train"),
+        batch_size=batch_size,
+        augmentation=RESIZED_CROP if dataset.is_file_backed else CROP,
+        mean=MEAN,
+        std=STD,
+        seed=0,
+        shuffle=True,
+        device=device,
+        **options,
+    )
+    return lambda number: (batch.inputs for batch in loader.batches(number))
+
+
+def _measure(
+    kind: Kind,
+    dataset: GivenImages,
+    batch_size: int,
+    device: torch.device,
+    contenders: Sequence[Contender],
+    repetitions: int,
+) -> list[LoaderSpeed]:
+    count = dataset.split_sizes["train"]
+    epochs, first = [], []
+    for contender in contenders:
+        started = time.perf_counter()
+        epochs.append(contender.make())
+        _time_epoch(epochs[-1], 0, device)
+        first.append(time.perf_counter() - started)
+    seconds: list[list[float]] = [[] for _ in contenders]
+    for repetition in range(1, repetitions + 1):
+        for epoch, times in zip(epochs, seconds, strict=True):
+            times.append(_time_epoch(epoch, repetition, device))
     return [
         LoaderSpeed(
-            loader=name,
-            source=source,
-            device=str(place),
+            images=kind,
+            loader=contender.loader,
+            workers=contender.workers,
+            source=dataset.found_name,
+            device=str(device),
             threads=torch.get_num_threads(),
             batch_size=batch_size,
-            images_per_s=count / statistics.median(times[1:]),
-            slowest=count / max(times[1:]),
-            fastest=count / min(times[1:]),
+            images_per_s=count / statistics.median(times),
+            slowest=count / max(times),
+            fastest=count / min(times),
             repetitions=repetitions,
+            first_epoch_s=first_s,
         )
-        for name, times in seconds.items()
+        for contender, times, first_s in zip(contenders, seconds, first, strict=True)
     ]
 
 
@@ -129,73 +228,3 @@ def _time_epoch(epoch: Epoch, number: int, device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter() - start
-
-
-def _kbench_epoch(kind: str, split: Split, batch_size: int, device: torch.device) -> Epoch:
-    loader = LOADERS[kind](
-        split,
-        batch_size=batch_size,
-        augmentation=Augmentation(crop_padding=PADDING, flip=True),
-        mean=MEAN,
-        std=STD,
-        seed=0,
-        shuffle=True,
-        device=device,
-    )
-    return lambda number: (batch.inputs for batch in loader.batches(number))
-
-
-def _fancy_index_epoch(
-    split: Split, batch_size: int, device: torch.device, number: int
-) -> Iterator[Tensor]:
-    """Yield batches made with one index per pixel, the short way to write it."""
-    generator = torch.Generator().manual_seed(number)
-    height, width = split.images.shape[2:]
-    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (MEAN, STD))
-    order = torch.randperm(len(split), generator=generator)
-    for start in range(0, len(split), batch_size):
-        chosen = order[start : start + batch_size]
-        padded = F.pad(split.images[chosen], (PADDING,) * 4)
-        corners = torch.randint(0, 2 * PADDING + 1, (2, len(chosen), 1), generator=generator)
-        rows = corners[0] + torch.arange(height)  # (B, H)
-        columns = corners[1] + torch.arange(width)  # (B, W)
-        mirrored = torch.rand(len(chosen), 1, generator=generator) < 0.5
-        columns = torch.where(mirrored, columns.flip(1), columns)
-        images = torch.arange(len(chosen)).view(-1, 1, 1, 1)
-        channels = torch.arange(padded.shape[1]).view(1, -1, 1, 1)
-        pixels = padded[images, channels, rows[:, None, :, None], columns[:, None, None, :]]
-        yield ((pixels / 255 - mean) / std).to(device)  # (B, C, H, W)
-
-
-def _torch_epoch(split: Split, batch_size: int, device: torch.device, num_workers: int) -> Epoch:
-    loader = DataLoader(
-        _TransformedImages(split),
-        batch_size=batch_size,
-        shuffle=True,
-        num_workers=num_workers,
-        persistent_workers=num_workers > 0,
-        pin_memory=device.type == "cuda",
-    )
-    return lambda _: (inputs.to(device, non_blocking=True) for inputs, _ in loader)
-
-
-class _TransformedImages(TorchDataset[tuple[Tensor, int]]):
-    """Images as PIL, changed one by one by torchvision."""
-
-    def __init__(self, split: Split) -> None:
-        self.images = [to_pil_image(image) for image in split.images]
-        self.targets = split.targets.tolist()
-        self.transform = transforms.Compose(
-            [
-                transforms.RandomCrop(split.images.shape[2:], PADDING),
-                transforms.RandomHorizontalFlip(),
-                transforms.ToTensor(),
-                transforms.Normalize(MEAN, STD),
-            ]
-        )
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self.transform(self.images[index]), self.targets[index]

@@ -14,9 +14,9 @@ from torch import nn
 from kbench.architectures import build_architecture
 from kbench.bench.forms import Circumstances, FormCost, Settings, measure_forms
 from kbench.bench.shapes import Shape, build_forms, kernel_text, variants_of
-from kbench.bench.timing import Timing
 from kbench.errors import UnsupportedError
 from kbench.registry import OPERATORS, OPERATORS_1D
+from kbench.timing import Timing
 
 NETWORK = "resnet20_cifar"
 NETWORK_SHAPE = (3, 32, 32)
@@ -45,10 +45,10 @@ class FormSpeed(Circumstances):
         step_ms: Median time of a forward and backward pass in training, without optimiser.
         step_low_ms: Lower quartile.
         step_high_ms: Upper quartile.
-        peak_mib: Peak memory of a step, see `kbench.bench.cost.measure_peak_mib`.
+        peak_mib: Peak memory of a step, see `kbench.work.measure_peak_mib`.
         num_params: Parameters, frozen ones too.
         macs: Multiply-accumulates of a forward pass in training for one batch, see
-            `kbench.bench.cost.count_macs`.
+            `kbench.work.count_macs`.
         forward_ratio: The operator's time over this form's.
         step_ratio: Likewise.
         memory_ratio: Likewise, of memory.

@@ -4,13 +4,13 @@ A new evaluation is a function `(network: Evaluated, *, options) -> Iterator[tup
 a file of its own, registered in `EVALUATIONS`; its metrics stand in `kbench/metrics.py`.
 """
 
-from kbench.cell import Choice
 from kbench.evaluations import accuracy as accuracy
+from kbench.evaluations import filters as filters
+from kbench.evaluations import kernels as kernels
+from kbench.evaluations import receptive_field as receptive_field
 from kbench.evaluations import robustness as robustness
-from kbench.evaluations.network import Evaluated
-from kbench.registry import EVALUATIONS
-
-
-def run_evaluation(choice: Choice, network: Evaluated) -> dict[str, float]:
-    """Return the metrics of one evaluation."""
-    return dict(EVALUATIONS[choice.name](network, **choice.options))
+from kbench.evaluations import sizes as sizes
+from kbench.evaluations import spectra as spectra
+from kbench.evaluations import speed as speed
+from kbench.evaluations.run import is_periodic as is_periodic
+from kbench.evaluations.run import run_evaluation as run_evaluation

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kbench.evaluations.layers import evaluating
 from kbench.evaluations.network import Evaluated
 from kbench.registry import EVALUATIONS
 from kbench.tasks.classification import count_correct
@@ -39,7 +40,6 @@ def fgsm_accuracy(network: Evaluated, *, epsilon: float = 1 / 255) -> Iterator[t
         torch.tensor(values, device=network.device).view(1, -1, 1, 1)  # (1, C, 1, 1)
         for values in network.statistics
     )
-    network.model.eval()
 
     class Normalised(nn.Module):
         """The network behind the normalisation of its inputs."""
@@ -50,10 +50,11 @@ def fgsm_accuracy(network: Evaluated, *, epsilon: float = 1 / 255) -> Iterator[t
 
     attacked = Normalised()
     correct, count = 0, 0
-    for inputs, targets in network.loader.batches(0):
-        pixels = (inputs * std + mean).clamp(0, 1)
-        moved = fgsm(attacked, pixels, targets, epsilon)
-        with torch.no_grad():
-            correct += int(count_correct(attacked(moved), targets))
-        count += len(targets)
+    with evaluating(network.model):
+        for inputs, targets in network.loader.batches(0):
+            pixels = (inputs * std + mean).clamp(0, 1)
+            moved = fgsm(attacked, pixels, targets, epsilon)
+            with torch.no_grad():
+                correct += int(count_correct(attacked(moved), targets))
+            count += len(targets)
     yield "fgsm_top1", 100 * correct / count

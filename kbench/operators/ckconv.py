@@ -8,20 +8,23 @@ evaluated taps of an axis, P of all axes, R basis functions: the generator's fea
 
 import copy
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kbench.errors import UnsupportedError
 from kbench.operators.flexconv_cache import EvalCache, Tensors
 from kbench.operators.flexconv_mask import tap_positions
-from kbench.operators.flexconv_options import CKConvOptions, build_generator
+from kbench.operators.flexconv_options import (
+    CKConvOptions,
+    build_generator,
+    checked_kernel_size,
+)
 from kbench.operators.geometry import Geometry, Padding, Size
 from kbench.operators.kernel_generators import widen
 from kbench.operators.options import takes
+from kbench.operators.sampled_kernel import SampledKernel
 from kbench.operators.window_convolution import (
     Windows,
     convolve_window,
@@ -35,21 +38,16 @@ Groups = dict[str, tuple[list[nn.Parameter], float, float | None]]
 
 
 @takes(CKConvOptions)
-class GeneratedConv(nn.Module):
+class GeneratedConv(SampledKernel):
     """A convolution with a generated kernel, for 1 and 2 axes.
 
     Attributes:
         options_type: Dataclass whose fields are the keyword-only options.
-        size: K, once it is known.
-        train_length: (1), K as it is stored with the parameters; 0 while it is not known.
     """
 
     version: ClassVar[int] = 1
-    dims: ClassVar[int]
     is_translation_equivariant: ClassVar[bool] = True
     options_type: ClassVar[type[CKConvOptions]] = CKConvOptions
-    options: CKConvOptions
-    train_length: Tensor
 
     def __init__(
         self,
@@ -81,8 +79,8 @@ class GeneratedConv(nn.Module):
             dims=self.dims,
             padding_mode=self.options.padding_mode,
         )
-        self._check_causal()
-        self.kernel_size = _checked_kernel_size(kernel_size, self.dims)
+        self.check_causal()
+        self.kernel_size = checked_kernel_size(kernel_size, self.dims)
         self.kernel_scale = self.options.kernel_scale
         outputs = out_channels * (in_channels // groups)
         self.generator = build_generator(self.options, self.dims, outputs, self.center_scales())
@@ -95,69 +93,12 @@ class GeneratedConv(nn.Module):
         if isinstance(self.kernel_size, int):
             self.set_size(self.kernel_size)
 
-    def _check_causal(self) -> None:
-        if self.dims > 1 and (self.is_causal or self.options.causal_center):
-            message = "causal (=True) and causal_center (=True) exist in 1-D only"
-            raise UnsupportedError(message)
-        if self.is_causal and not (self.keeps_size and self.geometry.padding_mode == "zeros"):
-            message = (
-                "causal (=True) pads zeros before the start: padding must be None or 'same', "
-                "padding_mode 'zeros'"
-            )
-            raise UnsupportedError(message)
-
     def add_mask(self) -> None:
         """Create the mask; there is none here."""
 
     def center_scales(self) -> list[float]:
         """Return the default half range of the generator's initial centres, an axis each."""
         return [1.0] * self.dims
-
-    def set_size(self, size: int) -> None:
-        """Set K, and the padding where it follows from K."""
-        self.size = size
-        self.train_length.fill_(size)
-        padding = self.geometry.padding
-        if self.keeps_size:
-            totals = [(size - 1) * step for step in self.geometry.dilation]
-            before = [total if self.is_causal else total // 2 for total in totals]
-            after = [0 if self.is_causal else total - total // 2 for total in totals]
-            padding = tuple(zip(before, after, strict=True))
-        self.geometry = replace(self.geometry, kernel_size=(size,) * self.dims, padding=padding)
-
-    def _size_for(self, side: int) -> int:
-        """Return K for an input side, or for a kernel size where that was given."""
-        size = 2 * side - 1 if self.kernel_size == "full" else side
-        size += self.dims > 1 and size % 2 == 0
-        if size < 2:
-            message = f"kernel_size (={self.kernel_size!r}) needs a side of at least 2, got {side}"
-            raise ValueError(message)
-        return size
-
-    def set_resolution(self, n_or_k: int, kernel_scale: float = 1.0) -> None:
-        """Sample the same kernel function on another grid (FlexConv, section 3.4).
-
-        Args:
-            n_or_k: Input side for `same` and `full`, else K; an even K grows by one in 2-D.
-            kernel_scale: Factor of the kernel: (source side / target side) ** D.
-
-        Raises:
-            ValueError: If a value is out of range.
-        """
-        replace(self.options, kernel_scale=kernel_scale)
-        self.set_size(self._size_for(n_or_k))
-        self.kernel_scale = kernel_scale
-
-    def known_size(self) -> int:
-        """Return K.
-
-        Raises:
-            RuntimeError: If it depends on the input and none was seen.
-        """
-        if self.size is None:
-            message = f"kernel_size (={self.kernel_size!r}) is not known before the first forward"
-            raise RuntimeError(message)
-        return self.size
 
     def crop_bounds(self) -> Windows:
         """Return the kept taps [first, last) of every axis."""
@@ -218,7 +159,7 @@ class GeneratedConv(nn.Module):
         if self.size is not None or size is None:
             return self.full_kernel()
         probe = copy.copy(self)
-        probe.size = self._size_for(max(size))
+        probe.size = self.size_for(max(size))
         return probe.full_kernel()
 
     def fold(self) -> nn.Module:
@@ -238,6 +179,10 @@ class GeneratedConv(nn.Module):
             norm = norm + torch.linalg.vector_norm(widen(self.bias))
         return self.options.kernel_norm * norm
 
+    def quantities(self) -> dict[str, tuple[float, ...]]:
+        """Return the kept taps of every axis."""
+        return {"kernel_size": tuple(last - first for first, last in self.crop_bounds())}
+
     def parameter_groups(self) -> Groups:
         """Return what the optimiser treats apart: a learned `omega_0`."""
         factors = self.generator.learned_factors()
@@ -253,7 +198,7 @@ class GeneratedConv(nn.Module):
         if x.dim() == self.dims + 1:
             return self(x[None])[0]
         if self.size is None:
-            self.set_size(self._size_for(max(x.shape[2:])))
+            self.set_size(self.size_for(max(x.shape[2:])))
         bounds = self.crop_bounds()
         windows = self.evaluated_windows(bounds)
         dropout = self.options.kernel_dropout if self.training else 0.0
@@ -327,26 +272,6 @@ class CKConv2d(GeneratedConv):
     """
 
     dims = 2
-
-
-def _checked_kernel_size(kernel_size: Size | str, dims: int) -> int | str:
-    if isinstance(kernel_size, str):
-        if kernel_size not in ("same", "full"):
-            message = (
-                f"kernel_size (={kernel_size!r}) must be 'same', 'full' or an odd integer >= 3"
-            )
-            raise ValueError(message)
-        return kernel_size
-    sides = kernel_size if isinstance(kernel_size, tuple) else (kernel_size,) * dims
-    message = f"kernel_size (={kernel_size!r}) must be 'same', 'full' or an odd integer >= 3"
-    if len(sides) != dims or not all(type(side) is int and side >= 1 for side in sides):
-        raise ValueError(message)
-    if any(side == 1 or side % 2 == 0 for side in sides):
-        raise UnsupportedError(message)
-    if len(set(sides)) > 1:
-        message = f"kernel_size (={kernel_size!r}) must have equal sides: one maximum for all axes"
-        raise UnsupportedError(message)
-    return sides[0]
 
 
 def _keep_size(layer: nn.Module, _keys: object) -> None:

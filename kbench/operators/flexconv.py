@@ -158,6 +158,10 @@ class MaskedConv(GeneratedConv):
         narrowest = sigma.min() if bound == "official" else sigma.max()
         return bounds + s_cut / (2 * math.pi * narrowest) / len(bounds)
 
+    def quantities(self) -> dict[str, tuple[float, ...]]:
+        """Return the mask's sigma and the kept taps of every axis."""
+        return {"sigma": tuple(self.sigma.tolist()), **super().quantities()}
+
     def parameter_groups(self) -> Groups:
         """Return what the optimiser treats apart: a learned `omega_0`, then the mask."""
         options, groups = self.options, super().parameter_groups()

@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields
 from math import inf, nan
 from typing import Any, Literal
 
+from kbench.errors import UnsupportedError
+from kbench.operators.geometry import Size
 from kbench.operators.kernel_generators import (
     BiasInit,
     Bound,
@@ -285,3 +287,29 @@ def _per_axis(name: str, value: object, dims: int, low: float) -> list[float]:
         message = f"{name} (={value!r}) must be a number{limit}, or {dims} of them"
         raise ValueError(message)
     return [float(v) for v in values]
+
+
+def checked_kernel_size(kernel_size: Size | str, dims: int) -> int | str:
+    """Return K, or the word that it follows from.
+
+    Raises:
+        ValueError: If it is no size and no known word.
+        UnsupportedError: If the sides differ or are not odd and >= 3.
+    """
+    if isinstance(kernel_size, str):
+        if kernel_size not in ("same", "full"):
+            message = (
+                f"kernel_size (={kernel_size!r}) must be 'same', 'full' or an odd integer >= 3"
+            )
+            raise ValueError(message)
+        return kernel_size
+    sides = kernel_size if isinstance(kernel_size, tuple) else (kernel_size,) * dims
+    message = f"kernel_size (={kernel_size!r}) must be 'same', 'full' or an odd integer >= 3"
+    if len(sides) != dims or not all(type(side) is int and side >= 1 for side in sides):
+        raise ValueError(message)
+    if any(side == 1 or side % 2 == 0 for side in sides):
+        raise UnsupportedError(message)
+    if len(set(sides)) > 1:
+        message = f"kernel_size (={kernel_size!r}) must have equal sides: one maximum for all axes"
+        raise UnsupportedError(message)
+    return sides[0]

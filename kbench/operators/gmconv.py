@@ -23,6 +23,7 @@ from kbench.operators.options import takes
 from kbench.registry import OPERATORS, OPERATORS_1D
 
 ParameterGroups = dict[str, tuple[list[nn.Parameter], float, float | None]]
+LEAST_LIVE_SIGMA = 0.2  # in taps
 
 
 @takes(GMConvOptions)
@@ -133,6 +134,24 @@ class _GMConv(nn.Module):
                 f"gmconv: variant (={self.options.variant!r}) has no {method}: needs {variant!r}"
             )
             raise UnfoldableError(message)
+
+    def quantities(self) -> dict[str, tuple[float, ...]]:
+        """Return the mean of |sigma| and the share of sigmas that training cannot revive.
+
+        Below 0.2 taps the mask is zero next to the centre and its gradient too (section 2.7).
+        The dynamic form has none without an input: see `quantities_of`.
+        """
+        if self.options.variant == "dynamic":
+            return {}
+        sigma = self.sigma.detach().abs()
+        corner = math.hypot(*((side - 1) / 2 for side in self.geometry.kernel_size))
+        taps = sigma * corner if self.options.coord == "unit" and corner else sigma
+        is_dead = (taps < LEAST_LIVE_SIGMA).to(sigma.dtype)
+        return {"sigma": (float(sigma.mean()),), "dead_sigma": (float(is_dead.mean()),)}
+
+    def quantities_of(self, x: Tensor) -> dict[str, Tensor]:
+        """Return the sigmas (B, n) predicted for x of (B, I, *S); the static form predicts none."""
+        return {} if self.options.variant == "static" else {"sigma": self.sigma_of(x)}
 
     def parameter_groups(self) -> ParameterGroups:
         """Return the stored sigma with its rate and decay; a predicted or frozen one has none."""

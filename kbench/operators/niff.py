@@ -245,6 +245,27 @@ class _NIFF(nn.Module):
             return kernels[:, None]
         return torch.einsum("oi,i...->oi...", self.mix.matrix().to(kernels.dtype), kernels)
 
+    def centred_kernels(self, size: Size) -> Tensor:
+        """Return the kernels before channels are mixed, as section 9 analyses them.
+
+        Args:
+            size: Sides of the map.
+
+        Returns:
+            (M, *S), offset 0 at S // 2; of twice the sides for the linear boundary.
+
+        Raises:
+            UnsupportedError: For the pointwise form.
+        """
+        dim = tuple(range(-self.dims, 0))
+        kernels = torch.fft.ifftn(torch.fft.ifftshift(self.spectrum(size), dim), dim=dim).real
+        return torch.fft.fftshift(kernels, dim).flatten(0, -self.dims - 1)
+
+    @property
+    def rank_bound(self) -> int:
+        """Most dimensions that the kernels of `centred_kernels` span: 2 h + 1 (section 2.5)."""
+        return 2 * self.widths[-1] + 1
+
     def macs(self, size: Size) -> int:
         """Return the multiply-accumulates for one map of `size` in a batch of one (section 4.3)."""
         sides = self._sides(size)

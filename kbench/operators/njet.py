@@ -28,6 +28,7 @@ from kbench.operators.njet_parts import (
     Placement,
     SafeSubsample,
     SafeSubsampling,
+    SigmaOfResolution,
     same_axes,
     sigma_at_reach,
 )
@@ -39,7 +40,7 @@ LARGEST_SCALE = 64.0  # bounds the host's arithmetic only
 
 
 @takes(NJetOptions)
-class _NJet(nn.Module):
+class _NJet(SigmaOfResolution):
     """N-Jet layer of `dims` axes."""
 
     version: ClassVar[int] = 1
@@ -216,6 +217,12 @@ class _NJet(nn.Module):
         norm = torch.linalg.vector_norm(self.alpha)
         return self.decays.alpha_weight_decay * (torch.exp2(self.scale).sum() + norm)
 
+    def quantities(self) -> dict[str, tuple[float, ...]]:
+        """Return sigma in taps, the window's side (or sides that differ) and bounds that act."""
+        sides = tuple(dict.fromkeys(self.kernel_size))
+        sigma, num_bounds = float(self.sigma.detach()), len(self.bounds_hit)
+        return {"sigma": (sigma,), "kernel_size": sides, "bounds_hit": (num_bounds,)}
+
     def parameter_groups(self) -> dict[str, tuple[list[nn.Parameter], float, float | None]]:
         """Return alpha and scale with their factor of the learning rate and weight decay."""
         decays = self.decays
@@ -288,18 +295,15 @@ class _NJet(nn.Module):
     def _kernel(self, full: tuple[int, ...], radii: tuple[int, ...], *, is_masked: bool) -> Tensor:
         """Return `_build`, kept from call to call while nothing is trained."""
         is_kept = not (self.training or torch.is_grad_enabled() or torch.compiler.is_compiling())
-        stamps = self._stamps() if is_kept else None
-        if stamps is None:
+        stamps = [stamp_of(parameter) for parameter in (self.alpha, self.scale) if is_kept]
+        if not is_kept or None in stamps:
             self._cache = None
             return self._build(full, radii, is_masked=is_masked)
-        key = (*stamps, full, radii, self.sigma_scale)
+        kind = (self.alpha.dtype, self.alpha.device)
+        key = (*stamps, *kind, full, radii, self.sigma_scale)
         if self._cache is None or self._cache[0] != key:
             self._cache = (key, self._build(full, radii, is_masked=is_masked))
         return self._cache[1]
-
-    def _stamps(self) -> tuple[object, ...] | None:
-        stamps = [stamp_of(parameter) for parameter in (self.alpha, self.scale)]
-        return None if None in stamps else (*stamps, self.alpha.dtype, self.alpha.device)
 
     def _build(
         self, full: tuple[int, ...], radii: tuple[int, ...], *, is_masked: bool = False

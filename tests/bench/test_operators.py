@@ -14,9 +14,9 @@ from kbench.bench.operators import (
     operator_cases,
 )
 from kbench.bench.shapes import Shape, Variant, build_forms
-from kbench.bench.timing import Timing
 from kbench.errors import UnknownNameError, UnsupportedError
 from kbench.registry import OPERATORS, OPERATORS_1D
+from kbench.timing import Timing
 
 SETTINGS = Settings(batch_size=2, repetitions=1)
 TINY = Shape(4, (6, 6))

@@ -3,7 +3,7 @@ import torch
 
 from kbench.bench.forms import FormCost, Settings
 from kbench.bench.targets import Target, bench_targets, judge
-from kbench.bench.timing import Timing
+from kbench.timing import Timing
 
 FAST = FormCost(1, 1, Timing((0.001,) * 3), Timing((0.002,) * 3), 4.0)
 SLOW = FormCost(1, 1, Timing((0.003,) * 3), Timing((0.008,) * 3), 8.0)

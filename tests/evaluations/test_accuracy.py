@@ -1,16 +1,14 @@
 """The evaluation `test` counts what a loop over the images counts."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from kbench.cell import Choice
-from kbench.datasets.dataset import Split
-from kbench.datasets.normalisation import Normalisation
 from kbench.evaluations import run_evaluation
 from kbench.evaluations.network import Evaluated
-from kbench.loaders.memory import MemoryLoader
-from kbench.recipe import Augmentation
 
 
 class Watching(nn.Linear):
@@ -24,27 +22,18 @@ class Watching(nn.Linear):
         return output
 
 
+IMAGES, TARGETS = torch.arange(176.0).sin().view(11, 1, 4, 4), torch.arange(11) % 3
+
+
 @pytest.fixture
-def network() -> Evaluated:
+def network(evaluate) -> Evaluated:
     torch.manual_seed(0)
-    split = Split(torch.rand(11, 1, 4, 4), torch.arange(11) % 7)
-    statistics = Normalisation((0.0,), (1.0,))
-    loader = MemoryLoader(
-        split,
-        batch_size=4,
-        augmentation=Augmentation(),
-        mean=statistics.mean,
-        std=statistics.std,
-        seed=0,
-        shuffle=False,
-    )
-    return Evaluated(Watching(16, 7), loader, statistics, torch.device("cpu"))
+    return evaluate(Watching(16, 7), IMAGES)
 
 
 def test_every_image_counts_once(network: Evaluated) -> None:
-    images, targets = network.loader._images, network.loader._targets
-    best = [int(network.model(image[None]).argmax()) for image in images]
-    right = sum(guess == int(target) for guess, target in zip(best, targets, strict=True))
+    best = [int(network.model(image[None]).argmax()) for image in IMAGES]
+    right = sum(guess == int(target) for guess, target in zip(best, TARGETS, strict=True))
     found = run_evaluation(Choice("test"), network)
     assert set(found) == {"top1", "top5", "loss"}
     assert found["top1"] == pytest.approx(100 * right / 11)
@@ -54,6 +43,5 @@ def test_every_image_counts_once(network: Evaluated) -> None:
 def test_forward_runs_in_the_precision_of_the_recipe(
     network: Evaluated, dtype: torch.dtype
 ) -> None:
-    mixed = Evaluated(network.model, network.loader, network.statistics, network.device, dtype)
-    run_evaluation(Choice("test"), mixed)
+    run_evaluation(Choice("test"), replace(network, dtype=dtype))
     assert set(network.model.dtypes) == {dtype}

@@ -5,12 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kbench.datasets.dataset import Split
 from kbench.datasets.normalisation import Normalisation
 from kbench.evaluations.network import Evaluated
 from kbench.evaluations.robustness import fgsm, fgsm_accuracy
-from kbench.loaders.memory import MemoryLoader
-from kbench.recipe import Augmentation
 
 
 def scheme_q(seed: int, *shape: int) -> Tensor:
@@ -44,37 +41,33 @@ class TestFact12:
         assert (Linear()(moved).argmax(1) == TARGETS).double().mean() == 0.0
 
 
+STATISTICS = Normalisation((0.4, 0.5, 0.6), (0.2, 0.25, 0.3))
+MEAN, STD = (torch.tensor(values).view(1, 3, 1, 1) for values in STATISTICS)
+IMAGE_TARGETS = torch.arange(10) % 3
+
+
 @pytest.fixture
-def network() -> Evaluated:
+def pixels() -> Tensor:
     torch.manual_seed(0)
-    split = Split(torch.randint(256, (10, 3, 4, 4), dtype=torch.uint8), torch.arange(10) % 3)
-    statistics = Normalisation((0.4, 0.5, 0.6), (0.2, 0.25, 0.3))
-    loader = MemoryLoader(
-        split,
-        batch_size=4,
-        augmentation=Augmentation(),
-        mean=statistics.mean,
-        std=statistics.std,
-        seed=0,
-        shuffle=False,
-    )
+    return torch.randint(256, (10, 3, 4, 4)) / 255
+
+
+@pytest.fixture
+def network(evaluate, pixels) -> Evaluated:
     model = nn.Sequential(nn.Flatten(), nn.Linear(48, 3))
-    return Evaluated(model, loader, statistics, torch.device("cpu"))
+    return evaluate(model, (pixels - MEAN) / STD, statistics=STATISTICS)
 
 
 class TestAccuracy:
-    def test_equals_a_literal_attack_on_pixels(self, network: Evaluated) -> None:
-        images, targets = network.loader._images / 255, network.loader._targets
-        mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in network.statistics)
-        pixels = images.clone().requires_grad_()
-        F.cross_entropy(network.model((pixels - mean) / std), targets).backward()
-        moved = (images + 0.05 * pixels.grad.sign()).clamp(0, 1)
-        right = network.model((moved - mean) / std).argmax(1) == targets
+    def test_equals_a_literal_attack_on_pixels(self, network: Evaluated, pixels: Tensor) -> None:
+        moved = pixels.clone().requires_grad_()
+        F.cross_entropy(network.model((moved - MEAN) / STD), IMAGE_TARGETS).backward()
+        moved = (pixels + 0.05 * moved.grad.sign()).clamp(0, 1)
+        right = network.model((moved - MEAN) / STD).argmax(1) == IMAGE_TARGETS
         assert dict(fgsm_accuracy(network, epsilon=0.05)) == {"fgsm_top1": 10.0 * int(right.sum())}
 
-    def test_no_step_is_the_clean_accuracy(self, network: Evaluated) -> None:
-        inputs = torch.cat([batch.inputs for batch in network.loader.batches(0)])
-        right = network.model(inputs).argmax(1) == network.loader._targets
+    def test_no_step_is_the_clean_accuracy(self, network: Evaluated, pixels: Tensor) -> None:
+        right = network.model((pixels - MEAN) / STD).argmax(1) == IMAGE_TARGETS
         assert dict(fgsm_accuracy(network, epsilon=0.0)) == {"fgsm_top1": 10.0 * int(right.sum())}
 
     def test_leaves_no_gradient_behind(self, network: Evaluated) -> None:

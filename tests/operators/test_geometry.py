@@ -114,6 +114,10 @@ def test_sizes_become_tuples() -> None:
         ({"kernel_size": 0}, r"kernel_size \(=0\) must be an integer >= 1, or 2 of them"),
         ({"kernel_size": (3,)}, r"kernel_size \(=\(3,\)\) must be an integer >= 1, or 2 of them"),
         ({"kernel_size": (3, 1.5)}, r"kernel_size \(=\(3, 1.5\)\) must be an integer >= 1"),
+        (
+            {"kernel_size": "same"},
+            r"kernel_size \(='same'\) must be .*; this operator knows no word",
+        ),
         ({"stride": 0}, r"stride \(=0\) must be an integer >= 1, or 2 of them"),
         ({"dilation": (1, 0)}, r"dilation \(=\(1, 0\)\) must be an integer >= 1, or 2 of them"),
         ({"padding": -1}, r"padding \(=-1\) must be an integer >= 0, or 2 of them"),

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from kbench.errors import UnsupportedError
 from kbench.operators.niff import NIFF1d, NIFF2d
 
 ELEMENT, SUM, NORM = 2e-5, 5e-4, 5e-5  # tolerances that section 11 states
@@ -301,6 +302,38 @@ def test_filters_of_a_layer_have_rank_two_h_plus_one():
     torch.manual_seed(0)
     kernels = depthwise(24, init="kaiming_fan_out").double().effective_kernel(14).flatten(1)
     assert torch.linalg.matrix_rank(kernels, rtol=1e-9) == 9
+
+
+@pytest.mark.parametrize(("mlp", "bound"), [("small", 9), ("big", 65), ("5-3", 7)], ids=str)
+def test_rank_bound_is_two_h_plus_one(mlp, bound):
+    assert depthwise(2, mlp=mlp).rank_bound == bound
+
+
+@pytest.mark.parametrize("sides", [(8, 8), (7, 7), (6, 9)], ids=str)
+@pytest.mark.parametrize("padding_mode", ["circular", "zeros"])
+def test_centred_kernels_are_those_of_single_channels(sides, padding_mode):
+    torch.manual_seed(0)
+    module = depthwise(3, padding_mode=padding_mode)
+    centred = module.centred_kernels(sides)
+    kernel = module.effective_kernel(sides)[:, 0]
+    size = kernel.shape[1:]
+    assert torch.equal(centred[:, size[0] // 2, size[1] // 2], kernel[:, 0, 0])
+    torch.testing.assert_close(torch.fft.ifftshift(centred, (1, 2)), kernel)
+
+
+def test_centred_kernels_come_before_the_channels_are_mixed():
+    torch.manual_seed(0)
+    split = NIFF2d(4, 6, 3)
+    assert split.centred_kernels(8).shape == (4, 8, 8)
+    assert NIFF2d(4, 6, 3, form="full").centred_kernels((8, 6)).shape == (24, 8, 6)
+    kernels = torch.fft.ifftshift(split.centred_kernels(8), (1, 2))
+    mixed = torch.einsum("oi,i...->oi...", split.mix.matrix(), kernels)
+    torch.testing.assert_close(split.effective_kernel(8), mixed)
+
+
+def test_a_pointwise_layer_has_no_centred_kernels():
+    with pytest.raises(UnsupportedError, match="has no spectrum, it is a 1x1 convolution"):
+        NIFF2d(4, 6, 1).centred_kernels(8)
 
 
 def test_mass_ratio_equals_the_acceptance_fact():

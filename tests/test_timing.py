@@ -3,15 +3,15 @@ import itertools
 import pytest
 import torch
 
-from kbench.bench import timing as bench_timing
-from kbench.bench.timing import Timing, time_in_turns
+from kbench import timing
+from kbench.timing import Timing, time_in_turns
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture
 def one_call_a_turn(monkeypatch):
-    monkeypatch.setattr(bench_timing, "LEAST_TURN_S", 0.0)
+    monkeypatch.setattr(timing, "LEAST_TURN_S", 0.0)
 
 
 def test_median_and_quartiles_are_those_of_the_rounds():
@@ -41,7 +41,7 @@ def test_calls_take_turns_and_who_begins_changes():
     made = []
     calls = {name: lambda name=name: made.append(name) for name in "abc"}
     timings = time_in_turns(calls, rounds=3, device=CPU)
-    warm_up = 3 * (bench_timing.WARM_UP_CALLS + 1)
+    warm_up = 3 * (timing.WARM_UP_CALLS + 1)
     assert "".join(made[warm_up:]) == "abcbcacab"
     assert [len(timing.rounds) for timing in timings.values()] == [3, 3, 3]
 
@@ -50,7 +50,7 @@ def test_calls_take_turns_and_who_begins_changes():
 def test_warm_up_is_not_timed(monkeypatch):
     clock = itertools.count()
     reads = []
-    monkeypatch.setitem(bench_timing.CLOCKS, "cpu", lambda: reads.append(1) or next(clock))
+    monkeypatch.setitem(timing.CLOCKS, "cpu", lambda: reads.append(1) or next(clock))
     timings = time_in_turns({"a": lambda: None}, rounds=2, device=CPU, clock="cpu")
     assert timings["a"].rounds == (1.0, 1.0)
     assert len(reads) == 4
@@ -58,16 +58,16 @@ def test_warm_up_is_not_timed(monkeypatch):
 
 def test_a_short_call_is_repeated_within_its_turn(monkeypatch):
     clock = itertools.count(step=50)
-    monkeypatch.setitem(bench_timing.CLOCKS, "cpu", lambda: next(clock))
+    monkeypatch.setitem(timing.CLOCKS, "cpu", lambda: next(clock))
     made = []
     calls = {"a": lambda: made.append(1)}
     timings = time_in_turns(calls, rounds=1, device=CPU, clock="cpu")
-    calls_of_turn = len(made) - bench_timing.WARM_UP_CALLS - 1
-    assert 1 < calls_of_turn <= bench_timing.MAX_CALLS
+    calls_of_turn = len(made) - timing.WARM_UP_CALLS - 1
+    assert 1 < calls_of_turn <= timing.MAX_CALLS
     assert timings["a"].rounds == (50 / calls_of_turn,)
 
 
 @pytest.mark.usefixtures("one_call_a_turn")
 def test_beyond_the_limit_of_time_three_rounds_are_made():
     timings = time_in_turns({"a": lambda: None}, rounds=9, device=CPU, limit_s=0.0)
-    assert len(timings["a"].rounds) == bench_timing.LEAST_ROUNDS
+    assert len(timings["a"].rounds) == timing.LEAST_ROUNDS

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from kbench.bench.cost import MIB, count_macs, measure_peak_mib
 from kbench.operators import build_operator
+from kbench.work import MIB, count_macs, measure_peak_mib
 
 CPU = torch.device("cpu")
 

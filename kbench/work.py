@@ -94,9 +94,15 @@ def count_macs(module: nn.Module, input_shape: tuple[int, ...]) -> int:
         input_shape: Shape of the input, batch included.
     """
     shadow = copy.deepcopy(module).to("meta").train()
+    with torch.no_grad():
+        return count_macs_of(lambda: shadow(torch.empty(input_shape, device="meta")))
+
+
+def count_macs_of(call: Callable[[], object]) -> int:
+    """Return the multiply-accumulates of a call while doing it, counted as by `count_macs`."""
     counter = FlopCounterMode(display=False, custom_mapping=_formulas())
-    with counter, torch.no_grad():
-        shadow(torch.empty(input_shape, device="meta"))
+    with counter:
+        call()
     return counter.get_total_flops() // 2
 
 
