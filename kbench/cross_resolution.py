@@ -23,7 +23,7 @@ def divide_phases(cell: Cell) -> tuple[Cell, ...]:
         options = {**cell.dataset.options, "size": finetune.size}
         dataset = replace(cell.dataset, options=options)
         return first, replace(cell, recipe=second, dataset=dataset)
-    augmentation = replace(recipe.augmentation, resize=finetune.size)
+    augmentation = replace(recipe.augmentation, resize=finetune.size, test_resize=None)
     return first, replace(cell, recipe=replace(second, augmentation=augmentation))
 
 
