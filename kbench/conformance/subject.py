@@ -14,10 +14,10 @@ from torch import nn
 from kbench.catalogue import Option, describe
 from kbench.conformance.cases import Case
 from kbench.errors import SuiteError, UnknownNameError, UnsupportedError, guess
+from kbench.file_model import Scalar, as_number
 from kbench.operators import finish_operators
 from kbench.operators.geometry import PLAIN_MODULES
 from kbench.registry import OPERATORS, OPERATORS_1D, unknown_option
-from kbench.suite_file import Scalar, as_number
 from kbench.yaml_file import StrictLoader
 
 
@@ -132,12 +132,18 @@ def _import_class(name: str, unsaid: int) -> dict[int, Callable[..., nn.Module]]
 
 
 def parse_options(
-    name: str, factory: Callable[..., nn.Module], settings: Sequence[str]
+    name: str, factory: Callable[..., object], settings: Sequence[str], kind: str = "operator"
 ) -> dict[str, Scalar]:
     """Return options by name, each value as its annotation allows.
 
+    Args:
+        name: Name of the factory, for messages.
+        factory: What takes the options.
+        settings: `KEY=VALUE`, the value written as in a suite.
+        kind: What the factory makes, for messages.
+
     Raises:
-        UnknownNameError: If the operator has no such option.
+        UnknownNameError: If the factory has no such option.
         SuiteError: If a text is not `KEY=VALUE`, or a value is not allowed.
     """
     known = describe(name, factory).options
@@ -147,7 +153,7 @@ def parse_options(
         if not equals:
             raise SuiteError([f"--option {setting!r} must be KEY=VALUE"])
         if key not in known:
-            raise UnknownNameError(unknown_option("operator", name, key, known))
+            raise UnknownNameError(unknown_option(kind, name, key, known))
         options[key] = _parse_value(setting, known[key], text)
     return options
 

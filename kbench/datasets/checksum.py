@@ -3,13 +3,28 @@
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kbench.files import write_json
 
 CACHE_NAME = ".kbench-checksums.json"
+
+
+class Fact(NamedTuple):
+    """What is known of files until they change.
+
+    Attributes:
+        size: Bytes of a file, or the number of files of a folder.
+        mtime_ns: Time of change, in nanoseconds.
+        find: Function that finds it out, slowly.
+    """
+
+    size: int
+    mtime_ns: int
+    find: Callable[[], str]
 
 
 def file_md5(path: Path) -> str:
@@ -24,27 +39,52 @@ def find_sums(paths: Sequence[Path], folder: Path) -> list[str]:
     The memory is a file in `folder` or, where that cannot be written, in the user's cache folder.
     Where neither can be written, the sums are computed again next time.
     """
+    facts = {}
+    for path in paths:
+        status = path.stat()
+        md5 = partial(file_md5, path)
+        facts[str(path.resolve())] = Fact(status.st_size, status.st_mtime_ns, md5)
+    found = recall(facts, folder)
+    return [found[str(path.resolve())] for path in paths]
+
+
+def recall(facts: Mapping[str, Fact], folder: Path) -> dict[str, str]:
+    """Return what is remembered of each key, or find it out and remember it, as `find_sums`."""
     caches = _cache_files(folder)
     known: dict[str, Any] = {}
     for cache in reversed(caches):
         known |= _read_cache(cache)
-    fresh: dict[str, Any] = {}
-    sums = []
-    for path in paths:
-        key, stamp = str(path.resolve()), _stamp(path)
+    fresh = {}
+    result = {}
+    for key, fact in facts.items():
         entry = known.get(key)
+        stamp = [fact.size, fact.mtime_ns]
         if not (isinstance(entry, dict) and [entry.get("size"), entry.get("mtime_ns")] == stamp):
-            entry = {"size": stamp[0], "mtime_ns": stamp[1], "md5": file_md5(path)}
+            entry = {"size": fact.size, "mtime_ns": fact.mtime_ns, "md5": fact.find()}
             fresh[key] = entry
-        sums.append(str(entry["md5"]))
+        result[key] = str(entry["md5"])
     if fresh:
         _write_cache(caches, fresh)
-    return sums
+    return result
 
 
-def _stamp(path: Path) -> list[int]:
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns]
+def forget(paths: Sequence[Path], folder: Path) -> None:
+    """Forget what is remembered of files and of everything below folders.
+
+    Raises:
+        OSError: If a memory that knows them cannot be written.
+    """
+    roots = [str(path.resolve()) for path in paths]
+    for cache in _cache_files(folder):
+        known = _read_cache(cache)
+        kept = {key: entry for key, entry in known.items() if not _is_below(key, roots)}
+        if len(kept) < len(known):
+            write_json(cache, kept)
+
+
+def _is_below(key: str, roots: Sequence[str]) -> bool:
+    # The key of a folder goes on after a space.
+    return any(key == root or key.startswith((f"{root}/", f"{root} ")) for root in roots)
 
 
 def _cache_files(folder: Path) -> list[Path]:

@@ -39,8 +39,8 @@ class Cifar10(CifarDataset):
         "ship",
         "truck",
     )
-    mean = (0.49139968, 0.48215841, 0.44653091)
-    std = (0.24703223, 0.24348513, 0.26158784)
+    mean: tuple[float, ...] = (0.49139968, 0.48215841, 0.44653091)
+    std: tuple[float, ...] = (0.24703223, 0.24348513, 0.26158784)
     files = tuple(DataFile(path, md5) for path, md5 in SUMS.items())
     archives = (
         Archive(

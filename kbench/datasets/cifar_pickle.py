@@ -17,6 +17,7 @@ ARRAY_PARTS: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
 }
+IMAGE_SHAPE = (3, 32, 32)
 
 
 class ArrayUnpickler(pickle.Unpickler):
@@ -52,17 +53,17 @@ class CifarDataset(Dataset):
         target_key: Key of the targets in a batch.
     """
 
-    split_sizes: ClassVar[Mapping[str, int]] = {"train": 50_000, "test": 10_000}
-    input_shape = (3, 32, 32)
+    split_sizes: Mapping[str, int] = {"train": 50_000, "test": 10_000}
+    input_shape: tuple[int, ...] = IMAGE_SHAPE
     batches: ClassVar[Mapping[str, tuple[str, ...]]]
     target_key: ClassVar[bytes]
 
     def _read(self, split: str) -> Split:
-        images = np.empty((self.split_sizes[split], *self.input_shape), np.uint8)
+        images = np.empty((self.split_sizes[split], *IMAGE_SHAPE), np.uint8)
         targets: list[int] = []
         for path in self.batches[split]:
             batch = read_batch(self.folder / path)
             start = len(targets)
             targets += batch[self.target_key]
-            images[start : len(targets)] = batch[b"data"].reshape(-1, *self.input_shape)
+            images[start : len(targets)] = batch[b"data"].reshape(-1, *IMAGE_SHAPE)
         return Split(torch.from_numpy(images), torch.tensor(targets))

@@ -4,7 +4,7 @@ import gzip
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -37,7 +37,7 @@ class Digits(Dataset):
     name = "digits"
     num_classes = 10
     class_names = tuple("0123456789")
-    split_sizes: ClassVar[Mapping[str, int]] = {"train": NUM_TRAIN, "test": 360}
+    split_sizes: Mapping[str, int] = {"train": NUM_TRAIN, "test": 360}
     files = (DataFile("digits.csv.gz", "9b335364a7bfd63947c7480a5bd51f2d"),)
     remedy = "pip install --force-reinstall scikit-learn"
 
@@ -49,7 +49,7 @@ class Digits(Dataset):
         if channels not in (1, 3):
             message = f"channels (={channels!r}) must be 1 or 3"
             raise ValueError(message)
-        self.input_shape = (channels, size, size)
+        self.image_shape = self.input_shape = (channels, size, size)
         self.mean = self.std = (0.5,) * channels
 
     def _sums(self, paths: list[Path]) -> list[str]:
@@ -61,6 +61,6 @@ class Digits(Dataset):
             table = np.loadtxt(file, delimiter=",", dtype=np.int64)  # (1797, 65)
         rows = table[:NUM_TRAIN] if split == "train" else table[NUM_TRAIN:]
         pixels = torch.from_numpy(rows[:, :-1] / 16).to(torch.float32).view(-1, 1, 8, 8)
-        channels, size, _ = self.input_shape
+        channels, size, _ = self.image_shape
         images = resize_images(pixels, size).repeat(1, channels, 1, 1)  # (N, C, H, W)
         return Split(images, torch.from_numpy(rows[:, -1].copy()))

@@ -21,7 +21,7 @@ class FashionMnist(IdxDataset):
     """
 
     name = "fashion_mnist"
-    class_names = (
+    class_names: tuple[str, ...] = (
         "T-shirt/top",
         "Trouser",
         "Pullover",

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from kbench.datasets.dataset import Archive, DataFile, Dataset, Split
-from kbench.datasets.resize import check_size, resize_images
+from kbench.datasets.dataset import Archive, DataFile, Split
+from kbench.datasets.sized import SizedDataset
 from kbench.errors import DatasetError
 
 STEMS = {"train": "train", "test": "t10k"}
@@ -53,7 +52,7 @@ def idx_archives(folder: str, sums: dict[str, str], urls: tuple[str, ...]) -> tu
     )
 
 
-class IdxDataset(Dataset):
+class IdxDataset(SizedDataset):
     """Grey images of 28 x 28 pixels in four idx files, 60,000 for training and 10,000 for testing.
 
     The order of `files` is: images and targets for training, images and targets for testing.
@@ -67,16 +66,13 @@ class IdxDataset(Dataset):
     """
 
     num_classes = 10
-    split_sizes: ClassVar[Mapping[str, int]] = {"train": 60_000, "test": 10_000}
+    split_sizes: Mapping[str, int] = {"train": 60_000, "test": 10_000}
 
     def __init__(self, root: Path, *, size: int = 28) -> None:
-        super().__init__(root)
-        check_size(size)
-        self.size = size
-        self.input_shape = (1, size, size)
+        super().__init__(root, size=size, channels=1)
 
     def _read(self, split: str) -> Split:
         paths = [self.folder / file.path for file in self.files]
         images, targets = (paths[:2], paths[2:])[split == "test"]
         pixels = read_idx(images).unsqueeze(1)  # (N, 1, 28, 28)
-        return Split(resize_images(pixels, self.size), read_idx(targets).to(torch.int64))
+        return Split(pixels, read_idx(targets).to(torch.int64))

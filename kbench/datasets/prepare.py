@@ -5,16 +5,22 @@ import shutil
 import tarfile
 from http.client import HTTPException
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch.hub
 
 from kbench.datasets.checksum import file_md5
 from kbench.datasets.dataset import Archive, Dataset
+from kbench.datasets.lock import hold_lock
 from kbench.errors import DatasetError
 
 
 def prepare_dataset(dataset: Dataset, *, download: bool = False, progress: bool = False) -> None:
     """Unpack what is missing or damaged, then verify everything.
+
+    Files are unpacked beside their place and moved there when they are whole, so that an
+    interruption or a full disk leaves no part of one. Only one process at a time prepares a
+    dataset.
 
     Args:
         dataset: What to prepare.
@@ -22,25 +28,38 @@ def prepare_dataset(dataset: Dataset, *, download: bool = False, progress: bool 
         progress: Show a progress bar on stderr while downloading.
 
     Raises:
-        DatasetError: If a file cannot be fetched or written, is missing or is damaged.
+        DatasetError: If a file cannot be fetched or written, is missing or is damaged, or another
+            process prepares the dataset.
     """
-    for archive in dataset.archives:
-        if not _is_intact(dataset, archive):
-            try:
-                _obtain(dataset, archive, download=download, progress=progress)
-            except OSError as error:
-                folder = str(dataset.folder)
-                message = f"dataset {dataset.name!r}: cannot write to {folder!r}: {error}"
-                raise DatasetError(message) from error
+    wanted = [archive for archive in dataset.archives if not _is_intact(dataset, archive)]
+    if not download:
+        wanted = [archive for archive in wanted if (dataset.folder / archive.path).is_file()]
+    if wanted:
+        try:
+            _obtain_all(dataset, wanted, download=download, progress=progress)
+        except OSError as error:
+            folder = str(dataset.folder)
+            message = f"dataset {dataset.name!r}: cannot write to {folder!r}: {error}"
+            raise DatasetError(message) from error
     dataset.verify()
+
+
+def _obtain_all(dataset: Dataset, wanted: list[Archive], *, download: bool, progress: bool) -> None:
+    dataset.folder.mkdir(parents=True, exist_ok=True)
+    lock = dataset.folder / f".kbench-{dataset.name}.lock"
+    with hold_lock(lock, f"dataset {dataset.name!r}"):
+        for archive in wanted:
+            # Who held the lock before may have done it.
+            if not _is_intact(dataset, archive):
+                _obtain(dataset, archive, download=download, progress=progress)
 
 
 def _is_intact(dataset: Dataset, archive: Archive) -> bool:
     sums = dataset.checksums()
-    return all(_matches(dataset.folder / path, sums[path]) for path in archive.members)
+    return all(_matches(dataset.folder / path, sums.get(path)) for path in archive.members)
 
 
-def _matches(path: Path, md5: str) -> bool:
+def _matches(path: Path, md5: str | None) -> bool:
     return path.is_file() and file_md5(path) == md5
 
 
@@ -48,16 +67,33 @@ def _obtain(dataset: Dataset, archive: Archive, *, download: bool, progress: boo
     path = dataset.folder / archive.path
     if not _matches(path, archive.md5):
         if not download:
-            return
+            message = (
+                f"dataset {dataset.name!r}: {str(path)!r} has md5 {file_md5(path)}, "
+                f"expected {archive.md5}; {dataset.advice}"
+            )
+            raise DatasetError(message)
         path.parent.mkdir(parents=True, exist_ok=True)
         _download(dataset.name, archive, path, progress=progress)
+    if path.name.endswith(".gz"):
+        with TemporaryDirectory(prefix=".kbench-", dir=dataset.folder) as folder:
+            _unpack(path, archive, Path(folder))
+            for member in archive.members:
+                place = dataset.folder / member
+                place.parent.mkdir(parents=True, exist_ok=True)
+                (Path(folder) / member).replace(place)
+
+
+def _unpack(path: Path, archive: Archive, folder: Path) -> None:
+    """Unpack the members of an archive below an empty folder."""
     if path.name.endswith(".tar.gz"):
         with tarfile.open(path) as tar:
             members = [tar.getmember(member) for member in archive.members]
-            tar.extractall(dataset.folder, members, filter="data")
-    elif path.name.endswith(".gz"):
-        with gzip.open(path) as packed, path.with_suffix("").open("wb") as unpacked:
-            shutil.copyfileobj(packed, unpacked)
+            tar.extractall(folder, members, filter="data")
+        return
+    place = folder / archive.members[0]
+    place.parent.mkdir(parents=True)
+    with gzip.open(path) as packed, place.open("wb") as unpacked:
+        shutil.copyfileobj(packed, unpacked)
 
 
 def _download(name: str, archive: Archive, path: Path, *, progress: bool) -> None:

@@ -1,7 +1,6 @@
 """SVHN: house numbers."""
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -27,7 +26,7 @@ class Svhn(Dataset):
     name = "svhn"
     num_classes = 10
     class_names = tuple("0123456789")
-    split_sizes: ClassVar[Mapping[str, int]] = {"train": 73_257, "test": 26_032}
+    split_sizes: Mapping[str, int] = {"train": 73_257, "test": 26_032}
     input_shape = (3, 32, 32)
     mean = (0.4377, 0.4438, 0.4728)
     std = (0.1980, 0.2010, 0.1970)

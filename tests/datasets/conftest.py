@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.io import savemat
 
 from kbench.datasets import build_dataset
@@ -63,12 +64,21 @@ def write_svhn(folder, arrays):
         savemat(folder / f"{split}_32x32.mat", content, do_compression=True)
 
 
+def write_stl10(folder, arrays):
+    """Columns first, and classes from 1 on, as in the published files."""
+    for split in ("train", "test"):
+        images, targets = arrays[split]
+        (folder / f"{split}_X.bin").write_bytes(images.transpose(0, 1, 3, 2).tobytes())
+        (folder / f"{split}_y.bin").write_bytes((targets + 1).astype(np.uint8).tobytes())
+
+
 WRITERS = {
     "mnist": ("MNIST/raw", write_idx_set),
     "fashion_mnist": ("FashionMNIST/raw", write_idx_set),
     "cifar10": ("cifar-10-batches-py", write_cifar10),
     "cifar100": ("cifar-100-python", write_cifar100),
     "svhn": (".", write_svhn),
+    "stl10": ("stl10_binary", write_stl10),
 }
 
 
@@ -132,3 +142,18 @@ def real_dataset():
         return dataset
 
     return build
+
+
+@pytest.fixture
+def write_pictures(tmp_path):
+    """Function that writes picture files of random pixels below the root, and returns it."""
+    generator = np.random.default_rng(3)
+
+    def write(*names, size=(9, 6)):
+        for name in names:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            pixels = generator.integers(0, 256, (*size[::-1], 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / name)
+        return tmp_path
+
+    return write

@@ -4,7 +4,7 @@ import os
 import pytest
 
 from kbench.datasets import checksum
-from kbench.datasets.checksum import CACHE_NAME, file_md5, find_sums
+from kbench.datasets.checksum import CACHE_NAME, Fact, file_md5, find_sums, forget, recall
 
 # RFC 1321, appendix A.5.
 SUM_OF_ABC = "900150983cd24fb0d6963f7d28e17f72"
@@ -113,3 +113,26 @@ def test_sums_are_right_where_nothing_can_be_written(data_file, hashed, monkeypa
         assert find_sums([data_file], data_file.parent) == [SUM_OF_ABC]
     assert hashed == ["file", "file"]
     assert [path.name for path in data_file.parent.iterdir() if path.suffix == ".tmp"] == []
+
+
+def test_fact_is_found_out_once_until_its_stamp_changes(tmp_path):
+    answers = iter(["first", "second"])
+    for stamp, expected in [((3, 7), "first"), ((3, 7), "first"), ((3, 8), "second")]:
+        facts = {"key": Fact(*stamp, lambda: next(answers))}
+        assert recall(facts, tmp_path) == {"key": expected}
+
+
+def test_forgotten_files_are_read_again(data_file, hashed):
+    other = data_file.with_name("file2")
+    other.write_bytes(b"")
+    find_sums([data_file, other], data_file.parent)
+    forget([data_file], data_file.parent)
+    find_sums([data_file, other], data_file.parent)
+    assert hashed == ["file", "file2", "file"]
+
+
+def test_forgotten_folder_includes_what_lies_below(data_file, hashed):
+    find_sums([data_file], data_file.parent)
+    forget([data_file.parent], data_file.parent)
+    find_sums([data_file], data_file.parent)
+    assert hashed == ["file", "file"]

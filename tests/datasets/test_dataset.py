@@ -1,30 +1,81 @@
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 
 from kbench.datasets import build_dataset
 from kbench.datasets.checksum import CACHE_NAME
-from kbench.datasets.dataset import Split
+from kbench.datasets.dataset import DataFile, Dataset, FileSplit, Split
 from kbench.errors import DatasetError
 
 
-def make_split(count):
-    return Split(torch.zeros(count, 1, 2, 2), torch.arange(count))
+class Even(Dataset):
+    """Ten samples whose class numbers tests may change."""
+
+    name = "even"
+    num_classes = 2
+    class_names = ("even", "odd")
+    files = ()
+    split_sizes: Mapping[str, int] = {"train": 10}
+
+    def _read(self, split):
+        del split
+        return Split(torch.arange(10).view(10, 1, 1, 1), torch.arange(10) % 2)
 
 
-def test_first_images_of_a_split():
-    assert make_split(5).first(3).targets.tolist() == [0, 1, 2]
-    assert len(make_split(5).first(3).images) == 3
+@pytest.fixture
+def even(tmp_path):
+    return Even(tmp_path)
 
 
-def test_no_limit_keeps_the_split():
-    split = make_split(5)
-    assert split.first(None) is split
+@pytest.mark.parametrize(
+    "split",
+    [
+        Split(torch.arange(5).view(5, 1, 1, 1), torch.arange(5)),
+        FileSplit(tuple(Path(str(number)) for number in range(5)), torch.arange(5)),
+    ],
+    ids=["memory", "files"],
+)
+def test_samples_at_some_places_keep_their_targets(split):
+    taken = split.take(np.array([4, 1]))
+    assert len(taken) == 2
+    assert taken.targets.tolist() == [4, 1]
+    values = taken.images.flatten().tolist() if isinstance(taken, Split) else taken.paths
+    assert [str(value) for value in values] == ["4", "1"]
 
 
-@pytest.mark.parametrize("count", [0, 6], ids=["none", "too-many"])
-def test_limit_outside_the_split_is_refused(count):
-    with pytest.raises(DatasetError, match=rf"limit \(={count}\) must be 1 to 5"):
-        make_split(5).first(count)
+def test_limit_leaves_the_first_samples(even):
+    assert even.load("train", 3).images.flatten().tolist() == [0, 1, 2]
+    assert len(even.load("train")) == 10
+
+
+@pytest.mark.parametrize("count", [0, 11], ids=["none", "too-many"])
+def test_limit_outside_the_split_is_refused(even, count):
+    with pytest.raises(DatasetError, match=rf"limit \(={count}\) must be 1 to 10"):
+        even.load("train", count)
+
+
+def test_split_of_another_size_is_refused(even, monkeypatch):
+    monkeypatch.setattr(even, "split_sizes", {"train": 2000}, raising=False)
+    with pytest.raises(DatasetError, match="'train' has 10 samples, expected 2,000"):
+        even.load("train")
+
+
+def test_class_number_out_of_range_is_refused_with_its_place(even, monkeypatch):
+    monkeypatch.setattr(even, "num_classes", 1, raising=False)
+    message = "'train' has class number 1 at sample 1; it must be 0 to 0"
+    with pytest.raises(DatasetError, match=message):
+        even.load("train")
+
+
+def test_sum_of_a_file_without_a_published_one_is_that_found(even, tmp_path):
+    (tmp_path / "file").write_bytes(b"abc")
+    even.files = (DataFile("file", None), DataFile("gone", None), DataFile("known", "0" * 32))
+    # RFC 1321, appendix A.5.
+    assert even.checksums() == {"file": "900150983cd24fb0d6963f7d28e17f72", "known": "0" * 32}
+    assert even.missing_files() == ["gone", "known"]
 
 
 def test_missing_file_is_named_with_folder_and_command(tmp_path):
@@ -54,7 +105,7 @@ def test_wrong_checksum_is_named_with_both_sums(write_small):
     # The sum of b"damaged", from coreutils' md5sum.
     assert str(caught.value) == (
         f"dataset 'svhn': '{root}/test_32x32.mat' has md5 46cc0df55d22d6eb6c37cabbc09f5193, "
-        f"expected {expected}; delete it and run: kbench data prepare svhn --download"
+        f"expected {expected}; delete it and get it with: kbench data prepare svhn --download"
     )
 
 

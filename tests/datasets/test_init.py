@@ -19,6 +19,13 @@ NOWHERE = Path("no-such-folder")
         ("mnist", 10, (1, 28, 28), (60_000, 10_000)),
         ("fashion_mnist", 10, (1, 28, 28), (60_000, 10_000)),
         ("svhn", 10, (3, 32, 32), (73_257, 26_032)),
+        ("stl10", 10, (3, 96, 96), (5_000, 8_000)),
+        ("cifar100_subset", 100, (3, 32, 32), (10_000, 2_000)),
+        ("imagenette_subset", 10, (3, 224, 224), (800, 200)),
+        ("imagenet100", 100, (3, 224, 224), (126_689, 5_000)),
+        ("imagenet1k", 1000, (3, 224, 224), (1_281_167, 50_000)),
+        ("imagenet_downsampled", 1000, (3, 32, 32), (1_281_167, 50_000)),
+        ("noise", 10, (3, 32, 32), (1024, 1024)),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -29,19 +36,43 @@ def test_facts_are_known_without_data(name, classes, shape, sizes):
     assert tuple(dataset.split_sizes.items()) == (("train", sizes[0]), ("test", sizes[1]))
 
 
-@pytest.mark.parametrize("name", sorted(DATASETS))
+# Classes and sizes of a user's own pictures are what is found.
+DESCRIBED = sorted(set(DATASETS) - {"image_folder"})
+# What is described by a table of files with published checksums.
+LISTED = [
+    "cifar10",
+    "cifar100",
+    "cifar100_subset",
+    "digits",
+    "fashion_mnist",
+    "mnist",
+    "stl10",
+    "svhn",
+]
+
+
+@pytest.mark.parametrize("name", DESCRIBED)
 def test_description_is_consistent(name):
     dataset = build_dataset(name, NOWHERE)
     assert dataset.name == name
+    assert dataset.task in ("classification", "segmentation", "fitting")
     assert len(set(dataset.class_names)) == dataset.num_classes
     assert len(dataset.mean) == len(dataset.std) == dataset.input_shape[0]
-    assert all(0 < value < 1 for value in dataset.mean + dataset.std)
+    assert all(value > 0 for value in dataset.std)
+    assert {"train", "test"} <= set(dataset.split_sizes)
+    assert all(size > 0 for size in dataset.split_sizes.values())
     assert dataset.summary.endswith(".")
+    assert not dataset.note.endswith(".")
     packed = [member for archive in dataset.archives for member in archive.members]
     assert not dataset.archives or packed == [file.path for file in dataset.files]
 
 
-@pytest.mark.parametrize("name", sorted(DATASETS))
+@pytest.mark.parametrize("name", DESCRIBED)
+def test_subsets_say_so(name):
+    assert ("subset" in name) <= bool(build_dataset(name, NOWHERE).note)
+
+
+@pytest.mark.parametrize("name", LISTED)
 def test_checksums_are_known_without_data(name):
     sums = build_dataset(name, NOWHERE).checksums()
     assert sums
@@ -82,7 +113,9 @@ def test_unknown_option_is_refused_with_the_known():
         build_dataset("digits", sise=32)
 
 
-@pytest.mark.parametrize("name", ["digits", "mnist", "fashion_mnist"])
+@pytest.mark.parametrize(
+    "name", ["digits", "mnist", "fashion_mnist", "stl10", "cifar100_subset", "noise"]
+)
 def test_size_has_to_be_positive(name):
     with pytest.raises(ValueError, match=r"size \(=0\) must be >= 1"):
         build_dataset(name, size=0)

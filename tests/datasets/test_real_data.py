@@ -17,7 +17,7 @@ def statistics(images):
     return (mean / 255).tolist(), (variance.sqrt() / 255).tolist()
 
 
-@pytest.mark.parametrize("name", ["cifar10", "cifar100", "mnist", "fashion_mnist", "svhn"])
+@pytest.mark.parametrize("name", ["cifar10", "cifar100", "mnist", "fashion_mnist", "svhn", "stl10"])
 def test_counts_shapes_and_classes(real_dataset, name):
     dataset = real_dataset(name)
     for split, size in dataset.split_sizes.items():
@@ -35,7 +35,7 @@ def test_classes_are_balanced(real_dataset, name):
         assert (counts == size // dataset.num_classes).all()
 
 
-@pytest.mark.parametrize("name", ["cifar10", "cifar100", "mnist", "fashion_mnist", "svhn"])
+@pytest.mark.parametrize("name", ["cifar10", "cifar100", "mnist", "fashion_mnist", "svhn", "stl10"])
 def test_statistics_of_the_training_split(real_dataset, name):
     dataset = real_dataset(name)
     mean, std = statistics(dataset.load("train").images)
