@@ -10,6 +10,9 @@ from kbench.datasets import build_dataset
 from kbench.errors import UnsupportedError
 from kbench.registry import OPERATORS
 
+# What a network for fitting is told, which has no classes.
+NO_CLASSES = 2
+
 
 def build_network(cell: Cell) -> nn.Module:
     """Return the cell's network on the current default device, initialised from the global seed."""
@@ -18,7 +21,7 @@ def build_network(cell: Cell) -> nn.Module:
         cell.architecture.name,
         operator=cell.operator.name,
         operator_options=dict(cell.operator.options),
-        num_classes=dataset.num_classes,
+        num_classes=dataset.num_classes or NO_CLASSES,
         in_channels=dataset.input_shape[0],
         **cell.architecture.options,
     )

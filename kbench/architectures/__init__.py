@@ -17,6 +17,7 @@ from kbench.architectures import densenet as densenet
 from kbench.architectures import efficientnet as efficientnet
 from kbench.architectures import flexnet as flexnet
 from kbench.architectures import flextcn as flextcn
+from kbench.architectures import layer as layer
 from kbench.architectures import mnist_toy as mnist_toy
 from kbench.architectures import mobilenet_v1 as mobilenet_v1
 from kbench.architectures import mobilenet_v2 as mobilenet_v2

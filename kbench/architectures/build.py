@@ -4,9 +4,13 @@ from typing import Any
 
 from torch import nn
 
+from kbench.errors import UnsupportedError
 from kbench.operators import construct_operator, finish_operators
 from kbench.operators.geometry import Padding, Size
 from kbench.registry import ARCHITECTURES, OPERATORS
+
+# What `ConvFactory` means where an operator's own default is another.
+TORCH_DEFAULTS = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "bias": True, "dims": 2}
 
 
 class _RecordingFactory:
@@ -27,26 +31,24 @@ class _RecordingFactory:
         out_channels: int,
         kernel_size: Size | str,
         *,
-        stride: Size = 1,
-        padding: Padding = 0,
-        dilation: Size = 1,
-        groups: int = 1,
-        bias: bool = True,
-        dims: int = 2,
+        padding_mode: str = "zeros",
+        **arguments: Padding | bool,
     ) -> nn.Module:
-        module = construct_operator(
-            self.operator,
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride=stride,
-            padding=padding,
-            dilation=dilation,
-            groups=groups,
-            bias=bias,
-            dims=dims,
-            **self.options,
-        )
+        """Return an operator for the arguments of `ConvFactory`.
+
+        A `padding_mode` of the network holds where the operator's options do not name one.
+        """
+        own: dict[str, Any] = {**TORCH_DEFAULTS, **arguments}
+        if padding_mode != "zeros":
+            if "padding_mode" not in OPERATORS.options(self.operator):
+                message = (
+                    f"operator {self.operator!r} has no padding_mode, "
+                    f"the network needs {padding_mode!r}"
+                )
+                raise UnsupportedError(message)
+            own["padding_mode"] = padding_mode
+        sizes = (in_channels, out_channels, kernel_size)
+        module = construct_operator(self.operator, *sizes, **(own | self.options))
         self.modules.append(module)
         return module
 

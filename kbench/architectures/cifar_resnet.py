@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kbench.architectures.arguments import check_same_sides
+from kbench.architectures.replace import plain_convolution, replace_convolutions
 from kbench.operators import ConvFactory
 from kbench.registry import ARCHITECTURES
 
@@ -101,6 +102,8 @@ class CifarResNet(nn.Module):
     All convolutions but those of the shortcuts are made by `conv`, in the order stem, then the
     first and second of each block. None has a bias. The paper of LC calls it ResNet-{depth}-{W}
     (section 5.1); the paper of GMConv has `shortcut='pad'` and `init='kaiming'` (section 5.2).
+    Any `where` but `all` builds the plain network and then replaces what is selected, so an
+    operator that has no plain weight is drawn from other random numbers than with `all`.
 
     Args:
         conv: Makes the convolutions.
@@ -113,13 +116,17 @@ class CifarResNet(nn.Module):
         init: `default` leaves every layer as it is made; `kaiming` draws the weights of the
             convolutions and of the classifier from Kaiming's normal for fan in; an operator without
             a parameter `weight` keeps its own.
+        where: Which convolutions `conv` makes, in the grammar of `kbench.architectures.selection`;
+            stage 0 is the stem, stages 1 to 3 are those of the blocks. The others are plain. NIFF's
+            placement is `niff`.
 
     Shape:
         - input: (B, C, H, W)
         - output: (B, num_classes)
 
     Raises:
-        ValueError: If an argument is out of range.
+        ValueError: If an argument is out of range, or `where` selects nothing.
+        UnsupportedError: If the operator cannot stand in the place of a selected convolution.
     """
 
     depth: ClassVar[int]
@@ -139,21 +146,27 @@ class CifarResNet(nn.Module):
         kernel_size: int = 3,
         shortcut: Shortcut = "conv",
         init: Init = "default",
+        where: str = "all",
     ) -> None:
         super().__init__()
         _check(width, kernel_size, shortcut, init)
-        self.stem = conv(in_channels, width, kernel_size, padding=kernel_size // 2, bias=False)
+        make = conv if where == "all" else plain_convolution
+        self.stem = make(in_channels, width, kernel_size, padding=kernel_size // 2, bias=False)
         self.norm = nn.BatchNorm2d(width)
         num_blocks = (self.depth - 2) // 6
         blocks: list[BasicBlock] = []
         channels = width
         for stride in (1,) * num_blocks + ((2,) + (1,) * (num_blocks - 1)) * 2:
-            blocks.append(BasicBlock(conv, channels, kernel_size, stride, shortcut))
+            blocks.append(BasicBlock(make, channels, kernel_size, stride, shortcut))
             channels *= stride
         self.blocks = nn.Sequential(*blocks)
         self.classifier = nn.Linear(channels, num_classes)
         if init == "kaiming":
             self._draw_kaiming(blocks)
+        if where != "all":
+            stages = [range(start, start + num_blocks) for start in (0, num_blocks, 2 * num_blocks)]
+            names = [("stem",), *([f"blocks.{n}" for n in stage] for stage in stages)]
+            replace_convolutions(self, conv, where, names)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to logits (B, num_classes)."""

@@ -11,6 +11,7 @@ from torch import nn
 
 from kbench.architectures.selection import Site, Stages, find_sites, select_sites
 from kbench.errors import UnsupportedError
+from kbench.operators.geometry import PLAIN_MODULES, Geometry, Padding, Size
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,30 @@ def replace_convolutions(
                 setattr(parent, name, new)
             replaced.append(Replaced(site.name, arguments, new, copied))
     return replaced
+
+
+def plain_convolution(
+    in_channels: int,
+    out_channels: int,
+    kernel_size: Size | str,
+    *,
+    stride: Size = 1,
+    padding: Padding = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+    bias: bool = True,
+    dims: int = 2,
+) -> nn.Module:
+    """Return a convolution of torch, a `ConvFactory` for what `replace_convolutions` gets.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+    geometry = Geometry.of(
+        in_channels, out_channels, kernel_size, stride, padding, dilation, groups, dims=dims
+    )
+    sizes = (in_channels, out_channels, geometry.kernel_size, stride, padding, dilation, groups)
+    return PLAIN_MODULES[dims](*sizes, bias)
 
 
 def _places(model: nn.Module) -> dict[int, list[tuple[nn.Module, str]]]:

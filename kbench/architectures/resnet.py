@@ -125,6 +125,14 @@ class ResNet(nn.Module):
             nn.init.zeros_(block.last_norm.weight)
 
 
+@ARCHITECTURES.register("resnet10")
+class ResNet10(ResNet):
+    """ResNet-10, 1-1-1-1 basic blocks in torchvision's layout (FlexConv, section 5.3)."""
+
+    block = BasicBlock
+    depths = (1, 1, 1, 1)
+
+
 @ARCHITECTURES.register("resnet18")
 class ResNet18(ResNet):
     """ResNet-18 of torchvision, 2-2-2-2 basic blocks."""

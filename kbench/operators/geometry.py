@@ -5,6 +5,7 @@ Shapes: B batch, I input channels, O output channels, G groups, K kernel sides, 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import torch
 import torch.nn.functional as F
@@ -46,7 +47,7 @@ class Geometry:
         cls,
         in_channels: int,
         out_channels: int,
-        kernel_size: Size,
+        kernel_size: Size | str,
         stride: Size = 1,
         padding: Padding = 0,
         dilation: Size = 1,
@@ -58,8 +59,8 @@ class Geometry:
         """Return the normalised arguments.
 
         Raises:
-            ValueError: If a size is not positive, the channels are not divisible by the groups, or
-                the padding is not one that `torch.nn.ConvNd` takes.
+            ValueError: If a size is not positive or is a word, the channels are not divisible by
+                the groups, or the padding is not one that `torch.nn.ConvNd` takes.
         """
         for name, value in (
             ("in_channels", in_channels),
@@ -153,14 +154,16 @@ def _check_positive(name: str, value: int) -> None:
         raise ValueError(message)
 
 
-def _is_size(value: object, least: int) -> bool:
+def _is_size(value: object, least: int) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
-def _sizes(name: str, value: Size, dims: int, least: int = 1) -> tuple[int, ...]:
-    sizes = (value,) * dims if isinstance(value, int) else tuple(value)
-    if len(sizes) != dims or not all(_is_size(size, least) for size in sizes):
-        message = f"{name} (={value!r}) must be an integer >= {least}, or {dims} of them"
+def _sizes(name: str, value: Size | str, dims: int, least: int = 1) -> tuple[int, ...]:
+    parts = (value,) * dims if isinstance(value, int) else tuple(value)
+    sizes = tuple(part for part in parts if _is_size(part, least))
+    if not len(sizes) == len(parts) == dims:
+        hint = "; this operator knows no word" if isinstance(value, str) else ""
+        message = f"{name} (={value!r}) must be an integer >= {least}, or {dims} of them{hint}"
         raise ValueError(message)
     return sizes
 

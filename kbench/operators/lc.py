@@ -9,7 +9,6 @@ S spatial sides.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Literal, Self, get_args
 
 import torch
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from kbench.errors import UnsupportedError
 from kbench.operators.geometry import CONVOLUTIONS, Geometry, Padding, Size
+from kbench.operators.precision import computing_dtype, without_autocast
 from kbench.registry import OPERATORS, OPERATORS_1D
 
 Intermediate = Literal["none", "relu", "bn", "bn_relu"]
@@ -246,7 +246,7 @@ class _LC(nn.Module):
         if self.training:
             message = f"intermediate (={self.intermediate!r}) folds in evaluation mode only"
             raise ValueError(message)
-        precise = torch.promote_types(norm.weight.dtype, torch.float32)
+        precise = computing_dtype(norm.weight)
         mean, variance = (norm.get_buffer(n).to(precise) for n in ("running_mean", "running_var"))
         scale = norm.weight * (variance + norm.eps).rsqrt()
         shift = norm.bias - mean * scale
@@ -258,10 +258,10 @@ class _LC(nn.Module):
     def _combine(self, mixing: Tensor) -> Tensor:
         """Return the kernel for (O, E O/G, ...) coefficients, computed in at least fp32."""
         groups, filters = self.geometry.groups, self.spatial_filters()
-        precise = torch.promote_types(mixing.dtype, torch.float32)
+        precise = computing_dtype(mixing)
         mixing = mixing.reshape(groups, -1, self.num_mixed)  # (G, O/G, E O/G)
         filters = filters.reshape(groups, self.num_mixed, -1)  # (G, E O/G, I/G taps)
-        with _without_autocast(filters.device):
+        with without_autocast(filters):
             weight = torch.bmm(mixing.to(precise), filters.to(precise))
         return weight.to(self.pointwise_weight.dtype).view(self.geometry.weight_shape)
 
@@ -303,13 +303,6 @@ def _is_lasting(sources: list[Tensor]) -> bool:
         return False
     # What `torch.func` puts in a parameter's place, and inference tensors, have no history.
     return all(isinstance(source, nn.Parameter) and not source.is_inference() for source in sources)
-
-
-def _without_autocast(device: torch.device) -> AbstractContextManager[Any]:
-    """Return a context in which matrix products keep their dtype."""
-    if device.type == "meta" or not torch.is_autocast_enabled(device.type):
-        return nullcontext()
-    return torch.autocast(device.type, enabled=False)
 
 
 @OPERATORS_1D.register("lc")

@@ -175,6 +175,16 @@ class Decays:
         return groups[self.alpha_penalty]
 
 
+class SigmaOfResolution(nn.Module):
+    """A layer whose sigma is multiplied by `sigma_scale`, as it follows the input's resolution."""
+
+    sigma_scale: float
+
+    def change_resolution(self, source: int, target: int) -> None:
+        """Scale sigma by target / source, for inputs whose sides changed from one to the other."""
+        self.sigma_scale *= target / source
+
+
 class SafeSubsample(nn.Module):
     """Nearest-neighbour subsampling of every side by a factor of at most 1.
 

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from kbench.architectures import build_architecture
-from kbench.errors import UnknownNameError
+from kbench.architectures.replace import replace_convolutions
+from kbench.errors import UnknownNameError, UnsupportedError
 from kbench.operators import ConvFactory
 from kbench.operators.conv import Conv2d
 from kbench.registry import ARCHITECTURES, OPERATORS, OPERATORS_1D
@@ -131,3 +132,43 @@ def test_refuses_unknown_names(arguments: dict[str, object], expected: str) -> N
 def test_refuses_wrong_counts(arguments: dict[str, object], expected: str) -> None:
     with pytest.raises(ValueError, match=expected):
         build_architecture("resnet8_cifar", **arguments)
+
+
+class _Circular(nn.Module):
+    """A network whose plain convolution has a padding mode."""
+
+    def __init__(self, conv: ConvFactory, num_classes: int, in_channels: int) -> None:
+        super().__init__()
+        self.plain = nn.Conv2d(in_channels, num_classes, 3, padding=1, padding_mode="circular")
+        self.layers = nn.Sequential(self.plain)
+        replace_convolutions(self.layers, conv)
+
+
+@pytest.mark.parametrize(
+    ("options", "mode"), [({}, "circular"), ({"padding_mode": "reflect"}, "reflect")], ids=str
+)
+def test_a_networks_padding_mode_holds_where_the_operator_names_none(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, object], mode: str
+) -> None:
+    monkeypatch.setitem(ARCHITECTURES._entries, "circle", _Circular)
+    network = build_architecture("circle", operator_options=options)
+    layer, x = network.layers[0], torch.randn(1, 3, 5, 6)
+    expected = nn.functional.pad(x, (1, 1, 1, 1), mode=mode)
+    expected = nn.functional.conv2d(expected, network.plain.weight, network.plain.bias)
+    torch.testing.assert_close(layer(x), expected, rtol=1e-5, atol=1e-5)  # order of summation
+
+
+def test_an_operator_without_padding_modes_is_refused_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(OPERATORS._entries, "bare", lambda *_: nn.Identity())
+    monkeypatch.setitem(ARCHITECTURES._entries, "circle", _Circular)
+    expected = "layer '0': operator 'bare' has no padding_mode, the network needs 'circular'"
+    with pytest.raises(UnsupportedError, match=expected):
+        build_architecture("circle", operator="bare")
+
+
+def test_what_a_network_leaves_out_is_torchs_default_not_the_operators() -> None:
+    # niff and njet have no bias by default, and niff keeps the side.
+    pyramid = build_architecture("deeplabv2_pyramid", operator="njet", pyramid="shared")
+    assert all(branch.bias is not None for branch in pyramid.pyramid.branches)

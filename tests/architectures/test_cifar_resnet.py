@@ -465,3 +465,43 @@ class TestLayout:
     def test_one_tap_kernel_is_no_place_for_lc(self) -> None:
         with pytest.raises(UnsupportedError, match=r"kernel_size \(=\(1, 1\)\) must have more"):
             build_architecture("resnet8_cifar", operator="lc", kernel_size=1)
+
+
+class TestPlacement:
+    @pytest.mark.parametrize(
+        ("where", "names"),
+        [
+            ("first", ["stem"]),
+            ("stage:0", ["stem"]),
+            ("stage:1", ["blocks.0.conv1", "blocks.0.conv2", "blocks.1.conv1", "blocks.1.conv2"]),
+            ("stage:3&stride1", ["blocks.4.conv2", "blocks.5.conv1", "blocks.5.conv2"]),
+            ("first|name:blocks.3.*", ["stem", "blocks.3.conv1", "blocks.3.conv2"]),
+        ],
+    )
+    def test_only_what_is_selected_is_replaced(self, where: str, names: list[str]) -> None:
+        network = build_architecture("resnet14_cifar", operator="lc", where=where, width=4)
+        assert [n for n, m in network.named_modules() if isinstance(m, LC2d)] == names
+        plain = [m for m in network.modules() if type(m) is nn.Conv2d]
+        assert len(plain) == 13 + 2 - len(names)
+
+    def test_niff_replaces_what_has_stride_1_behind_the_stem(self) -> None:
+        # NIFF, section 5: 18 - 2 strided convolutions of ResNet-20; 120 + 10 C - 8 C^2 each.
+        network = build_on_meta(20, operator="niff", where="niff")
+        changes = sum(n * (120 + 10 * c - 8 * c**2) for n, c in ((6, 16), (5, 32), (5, 64)))
+        assert count(network) == 272_474 + changes
+
+    @pytest.mark.parametrize("where", ["first", "stage:1", "depth<=0.5"])
+    def test_masked_convolutions_start_from_the_weights_of_the_others(self, where: str) -> None:
+        # GMConv, section 5.1: all operators of a seed start from the same plain weights.
+        weights = []
+        for place in ("all", where):
+            torch.manual_seed(1)
+            options = {"shortcut": "pad", "init": "kaiming", "width": 4, "where": place}
+            network = build_architecture("resnet8_cifar", operator="gmconv", **options)
+            weights.append({n: p for n, p in network.named_parameters() if n.endswith("weight")})
+        torch.testing.assert_close(weights[0], weights[1], rtol=0, atol=0)
+
+    def test_selection_of_nothing_lists_the_candidates(self) -> None:
+        expected = r"there is no convolution in stage 4; stages: \[0, 1, 2, 3\]; candidates: stem"
+        with pytest.raises(ValueError, match=expected):
+            build_architecture("resnet8_cifar", where="stage:4")

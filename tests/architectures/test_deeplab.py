@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchvision import models
 
 from kbench.architectures import build_architecture
 from kbench.architectures.deeplab import AtrousPyramid
@@ -53,6 +54,12 @@ def test_pyramid_has_the_published_counts(
     operator: str, pyramid: str, options: dict[str, int], total: int
 ) -> None:
     assert count(build_on_meta(operator, pyramid, **options).pyramid) == total
+    with torch.device("meta"):
+        arguments = {"operator": operator, "operator_options": options, "pyramid": pyramid}
+        head = build_architecture(
+            "deeplabv2_pyramid", num_classes=21, in_channels=2048, **arguments
+        )
+    assert count(head) == total
 
 
 def test_trunk_is_resnet_101_without_its_classifier() -> None:
@@ -127,3 +134,30 @@ def test_unknown_pyramid_is_refused() -> None:
     expected = r"pyramid \(='tied'\) must be one of \['separate', 'shared'\]"
     with pytest.raises(ValueError, match=expected):
         build_architecture(NAME, pyramid="tied")
+
+
+def test_frozen_normalisations_stay_in_training() -> None:
+    with torch.device("meta"):
+        network = build_architecture(NAME, num_classes=3, frozen_norm=True).train()
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert len(norms) == 104
+    assert not any(norm.training for norm in norms)
+    frozen = {name for name, p in network.named_parameters() if not p.requires_grad}
+    assert len(frozen) == 2 * 104
+    assert network.training
+    assert network.trunk.training
+
+
+def test_normalisations_learn_by_default() -> None:
+    with torch.device("meta"):
+        network = build_architecture(NAME).train()
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert all(norm.training and norm.weight.requires_grad for norm in norms)
+
+
+def test_weights_of_torchvisions_network_for_segmentation_fit() -> None:
+    with torch.device("meta"):
+        theirs = models.segmentation.deeplabv3_resnet101(weights_backbone=None).backbone
+        ours = build_architecture(NAME, num_classes=21).trunk
+    shapes = [{k: v.shape for k, v in net.state_dict().items()} for net in (theirs, ours)]
+    assert shapes[0] == shapes[1]

@@ -43,6 +43,26 @@ class TestCounts:
         assert len(convs) == num_convs
         assert sum(type(m) is not nn.Conv2d for m in convs) == num_converted
 
+    @pytest.mark.parametrize(("name", "total"), [("resnet10", 4_910_922), ("resnet18", 11_181_642)])
+    def test_the_networks_of_stl10(self, name: str, total: int) -> None:
+        # FlexConv, section 5.4: torchvision's layout, 10 classes.
+        network = build_on_meta(name, 10)
+        assert count(network) == total
+        assert network(torch.empty(2, 3, 96, 96, device="meta")).shape == (2, 10)
+
+    @pytest.mark.parametrize(
+        ("name", "split", "convs"),
+        [
+            # Section 5.1: split minus 120 + C for every replaced convolution of C channels.
+            ("resnet18", 3_331_904, {64: 4, 128: 3, 256: 3, 512: 3}),
+            ("resnet50", 18_280_128, {64: 3, 128: 3, 256: 5, 512: 2}),
+            ("resnet101", 28_404_920, {64: 3, 128: 3, 256: 22, 512: 2}),
+        ],
+    )
+    def test_separable(self, name: str, split: int, convs: dict[int, int]) -> None:
+        network = build_on_meta(name, operator="separable", where="niff")
+        assert count(network) == split - sum(n * (120 + c) for c, n in convs.items())
+
     @pytest.mark.parametrize(
         ("name", "added"),
         [

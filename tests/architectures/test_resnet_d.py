@@ -127,3 +127,15 @@ def test_smallest_input_trains(name: str, operator: str) -> None:
     y.square().sum().backward()
     assert y.shape == (2, 2)
     assert all(p.grad is not None for p in network.parameters() if p.requires_grad)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnet18d", "resnet50d"])
+def test_names_and_numbers_are_timms(name: str) -> None:
+    timm = pytest.importorskip("timm")
+    theirs = timm.create_model(name, num_classes=7).eval()
+    ours = build_architecture(name, num_classes=7).eval()
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(2, 3, 63, 64)
+    # Pooling and mean over pixels are summed in another order.
+    torch.testing.assert_close(ours(x), theirs(x), rtol=1e-4, atol=1e-4)

@@ -4,7 +4,12 @@ import pytest
 import torch
 
 from kbench.operators.njet_options import check_number
-from kbench.operators.njet_parts import Decays, SafeSubsample, SafeSubsampling
+from kbench.operators.njet_parts import (
+    Decays,
+    SafeSubsample,
+    SafeSubsampling,
+    SigmaOfResolution,
+)
 
 
 @pytest.mark.parametrize(
@@ -43,3 +48,11 @@ def test_penalty_decides_the_decay_of_alpha(penalty, weight, group) -> None:
 def test_what_is_not_a_positive_number_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match=r"x \(=.*\) must be a number > 0"):
         check_number("x", value, 0, exclusive=True)
+
+
+def test_sigma_follows_the_resolution() -> None:
+    # FlexConv's specification, section 2.10: times target / source.
+    layer = SigmaOfResolution()
+    layer.sigma_scale = 1.5
+    layer.change_resolution(16, 28)
+    assert layer.sigma_scale == 1.5 * 28 / 16
