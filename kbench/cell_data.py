@@ -1,16 +1,19 @@
 """The images of a cell: its splits behind the loader of its recipe."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from kbench.cell import Cell
 from kbench.datasets import build_dataset
+from kbench.datasets.dataset import Dataset
 from kbench.datasets.normalisation import Normalisation, find_normalisation
 from kbench.loaders import find_loader
-from kbench.loaders.batch import Loader
-from kbench.recipe import Augmentation
+from kbench.loaders.batch import HeldOut, Loader, Source
+from kbench.loaders.repeated import RepeatedLoader
+from kbench.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -18,18 +21,18 @@ class CellData:
     """Loaders of a cell, and what its record says of their source.
 
     Attributes:
-        train: Training split, shuffled and augmented.
+        train: Training samples, shuffled and augmented.
         test: Test split, in its order and without augmentation.
+        validation: Validation samples, likewise; None if there are none.
         statistics: What the inputs were normalised by.
-        num_classes: Classes of the targets.
-        checksums: Checksum of every file that the dataset consists of.
+        dataset: Where they come from.
     """
 
     train: Loader
     test: Loader
+    validation: Loader | None
     statistics: Normalisation
-    num_classes: int
-    checksums: dict[str, str]
+    dataset: Dataset
 
 
 def load_data(cell: Cell, root: Path, device: torch.device) -> CellData:
@@ -38,31 +41,53 @@ def load_data(cell: Cell, root: Path, device: torch.device) -> CellData:
     Raises:
         DatasetError: If a file is missing or damaged, or the cell's limit exceeds a split.
     """
-    recipe = cell.recipe
+    recipe, limit = cell.recipe, cell.limit
     dataset = build_dataset(cell.dataset.name, root, **cell.dataset.options)
     statistics = find_normalisation(recipe.normalisation, dataset)
-    make_loader = find_loader(recipe.loader)
-    train = make_loader(
-        dataset.load("train").first(cell.limit.train),
+    make_loader = partial(
+        find_loader(recipe.loader),
+        mean=statistics.mean,
+        std=statistics.std,
+        seed=cell.seed,
+        device=device,
+        channels_last=recipe.channels_last,
+    )
+    evaluated = partial(
+        make_loader,
+        batch_size=recipe.eval_batch_size,
+        augmentation=recipe.augmentation.for_test(),
+        shuffle=False,
+    )
+    train, validation = divide_training(recipe, dataset, limit.train)
+    samples = make_loader(
+        train,
         batch_size=recipe.batch_size,
         augmentation=recipe.augmentation,
-        mean=statistics.mean,
-        std=statistics.std,
-        seed=cell.seed,
         shuffle=True,
         drop_last=recipe.drop_last,
-        device=device,
-        channels_last=recipe.channels_last,
     )
-    test = make_loader(
-        dataset.load("test").first(cell.limit.test),
-        batch_size=recipe.eval_batch_size,
-        augmentation=Augmentation(),
-        mean=statistics.mean,
-        std=statistics.std,
-        seed=cell.seed,
-        shuffle=False,
-        device=device,
-        channels_last=recipe.channels_last,
+    return CellData(
+        train=RepeatedLoader(samples, recipe.steps_per_epoch)
+        if recipe.steps_per_epoch
+        else samples,
+        test=evaluated(Source(dataset, "test", limit.test)),
+        validation=evaluated(validation) if validation else None,
+        statistics=statistics,
+        dataset=dataset,
     )
-    return CellData(train, test, statistics, dataset.num_classes, dataset.checksums())
+
+
+def divide_training(
+    recipe: Recipe, dataset: Dataset, limit: int | None
+) -> tuple[Source, Source | None]:
+    """Return the sources of training and of validation.
+
+    Validation is the dataset's own split, if it has one, else what the recipe holds out.
+    """
+    train = Source(dataset, "train", limit)
+    if "val" in dataset.split_sizes:
+        return train, Source(dataset, "val")
+    if not recipe.held_out:
+        return train, None
+    rest, held = (HeldOut(recipe.held_out, recipe.held_out_seed, part) for part in (True, False))
+    return replace(train, held_out=rest), replace(train, held_out=held)

@@ -320,6 +320,9 @@ class Recipe:
                 f"milestones (={list(self.milestones)}) go with schedule step, and only with it"
             )
             raise ValueError(message)
+        refused = find_refused(self.loader, self.augmentation)
+        if refused:
+            raise ValueError(refused)
         if self.patience_epochs is not None and self.keep == "last":
             message = "patience_epochs needs keep best_test or best_val, which say what is watched"
             raise ValueError(message)

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pytest
 import torch
 
 from kbench.cell import Cell, Limit
 from kbench.cell_data import load_data
 from kbench.datasets import build_dataset
+from kbench.errors import DatasetError
 from kbench.recipe import Recipe
 
 CPU = torch.device("cpu")
@@ -54,5 +57,25 @@ def test_recipe_can_leave_out_the_last_batch(
 
 def test_record_is_told_of_the_source(demo_cell: Callable[..., Cell], tmp_path: Path) -> None:
     data = load_data(demo_cell(), tmp_path, CPU)
-    assert (data.num_classes, data.statistics) == (10, ((0.5,), (0.5,)))
-    assert data.checksums == build_dataset("digits").checksums()
+    assert data.statistics == ((0.5,), (0.5,))
+    assert data.dataset.checksums() == build_dataset("digits").checksums()
+
+
+def test_held_out_images_are_those_of_numpys_shuffle(
+    demo_cell: Callable[..., Cell], tmp_path: Path
+) -> None:
+    recipe = make_recipe(held_out=30, batch_size=70, eval_batch_size=30)
+    data = load_data(demo_cell(recipe=recipe, limit=Limit(100, 50)), tmp_path, CPU)
+    split = build_dataset("digits").load("train").first(100)
+    order = list(range(100))
+    np.random.RandomState(10).shuffle(order)
+    assert data.validation is not None
+    (held,), (rest,) = list(data.validation.batches(0)), list(data.train.batches(0))
+    assert held.targets.tolist() == split.targets[sorted(order[:30])].tolist()
+    assert sorted(rest.targets.tolist()) == sorted(split.targets[order[30:]].tolist())
+
+
+def test_all_images_cannot_be_held_out(demo_cell: Callable[..., Cell], tmp_path: Path) -> None:
+    cell = demo_cell(recipe=make_recipe(held_out=100), limit=Limit(100, 50))
+    with pytest.raises(DatasetError, match=r"held_out \(=100\) must be less than 100"):
+        load_data(cell, tmp_path, CPU)

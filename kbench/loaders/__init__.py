@@ -7,15 +7,23 @@ from kbench.errors import UnknownNameError, unknown
 from kbench.loaders.batch import LoaderFactory
 from kbench.loaders.memory import MemoryLoader
 
-LOADERS: dict[str, LoaderFactory] = {"memory": MemoryLoader}
+LOADERS = ("memory", "torch", "ffcv")
 
 
 def find_loader(kind: str) -> LoaderFactory:
-    """Return what makes loaders of a kind.
+    """Return what makes loaders of a kind; what only one kind needs is imported for it alone.
 
     Raises:
         UnknownNameError: If there is no such kind.
     """
-    if kind not in LOADERS:
-        raise UnknownNameError(unknown("loader", kind, LOADERS))
-    return LOADERS[kind]
+    if kind == "memory":
+        return MemoryLoader
+    if kind == "torch":
+        from kbench.loaders.torch import TorchLoader
+
+        return TorchLoader
+    if kind == "ffcv":
+        from kbench.loaders.ffcv import FfcvLoader
+
+        return FfcvLoader
+    raise UnknownNameError(unknown("loader", kind, LOADERS))

@@ -1,9 +1,9 @@
-"""Random crop and flip of a batch: numbers are drawn first, then applied to all images at once.
+"""Random crop, flip and rotation of a batch: drawn first, then applied to all images at once.
 
-Equal in distribution to torchvision's `RandomCrop(side, padding)` and `RandomHorizontalFlip()`, one
-after the other. Pixels are the same on every device. On the CPU numpy makes them: its copies of
-whole windows are four times faster than torch's, and its single thread does not wait for others
-where several jobs share the cores.
+Equal in distribution to torchvision's `RandomCrop(side, padding)`, `RandomHorizontalFlip()` and
+`RandomRotation(degrees)`, one after the other. Pixels are the same on every device. On the CPU
+numpy makes them: its copies of whole windows are four times faster than torch's, and its single
+thread does not wait for others where several jobs share the cores.
 
 Shapes: N images of a split, B images of a batch, C channels, H and W height and width, P padding,
 in pixels.
@@ -18,7 +18,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kbench.loaders.geometry import rotate
 from kbench.recipe import Augmentation
+
+# What a crop shows of a mask where there is no image; losses and metrics leave it out.
+MASK_MARGIN = 255
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +33,13 @@ class Changes:
         padding: P, zeros added at each side before the crop.
         corners: (2, B), int64 in 0 to 2P: top and left of the crop in the padded image.
         mirrored: (B,), bool: whether the crop is mirrored left to right.
+        angles: (B,), float64: rotation in degrees, counter-clockwise; None for none.
     """
 
     padding: int
     corners: NDArray[np.int64]
     mirrored: NDArray[np.bool_]
+    angles: NDArray[np.float64] | None = None
 
 
 def draw_changes(
@@ -47,33 +53,56 @@ def draw_changes(
     mirrored = np.zeros(batch_size, np.bool_)
     if augmentation.flip:
         mirrored = generator.random(batch_size) < 0.5
-    return Changes(padding, corners, mirrored)
+    angles = None
+    if augmentation.rotation:
+        angles = generator.uniform(-augmentation.rotation, augmentation.rotation, batch_size)
+    return Changes(padding, corners, mirrored, angles)
 
 
 def take_images(images: Tensor, order: Tensor) -> Tensor:
-    """Return the images (N, C, H, W) at the places `order` (B,), as (B, C, H, W)."""
+    """Return the images (N, C, *S) at the places `order` (B,), as (B, C, *S)."""
     if images.is_cuda:
         return images.index_select(0, order)
     return torch.from_numpy(images.numpy()[order.numpy()])
 
 
-def apply_changes(images: Tensor, changes: Changes) -> Tensor:
-    """Crop, then mirror; (B, C, H, W) stays as it is in shape, type and device."""
+def apply_changes(images: Tensor, changes: Changes, margin: int = 0) -> Tensor:
+    """Crop, mirror, rotate; (B, C, H, W) stays as it is in shape, type and device.
+
+    Args:
+        images: Images, or masks with C = 1.
+        changes: What happens to each.
+        margin: Value around the images of a crop.
+    """
     crop, flip = (_crop, _flip) if images.is_cuda else (_crop_on_cpu, _flip_on_cpu)
     if changes.padding:
-        images = crop(images, changes)
-    return flip(images, changes) if changes.mirrored.any() else images
+        images = crop(images, changes, margin)
+    if changes.mirrored.any():
+        images = flip(images, changes)
+    return images if changes.angles is None else rotate(images, changes.angles)
 
 
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """Map pixels to float32 (value - mean) / std, as torchvision's `ToTensor` and `Normalize`.
 
     Args:
-        images: (B, C, H, W), uint8 in 0 to 255 or float32 in 0 to 1.
-        mean: (C, 1, 1).
-        std: (C, 1, 1).
+        images: (B, C, *S), uint8 in 0 to 255 or float32 in 0 to 1.
+        mean: (C, ...), with a side of 1 for each of S.
+        std: Likewise.
     """
     return (_normalise if images.is_cuda else _normalise_on_cpu)(images, mean, std)
+
+
+def channel_values(name: str, values: tuple[float, ...], shape: tuple[int, ...]) -> Tensor:
+    """Return one value per channel of samples of a shape (C, *S), as (C, ...) for `normalise`.
+
+    Raises:
+        ValueError: If there are more or fewer values than channels.
+    """
+    if len(values) != shape[0]:
+        message = f"{name} (={values!r}) must have {shape[0]} values, one per channel"
+        raise ValueError(message)
+    return torch.tensor(values, dtype=torch.float32).view(-1, *(1,) * (len(shape) - 1))
 
 
 def to_channels_last(inputs: Tensor) -> Tensor:
@@ -86,9 +115,9 @@ def to_channels_last(inputs: Tensor) -> Tensor:
     return result
 
 
-def _crop(images: Tensor, changes: Changes) -> Tensor:
+def _crop(images: Tensor, changes: Changes, margin: int = 0) -> Tensor:
     height, width = images.shape[2:]
-    padded = F.pad(images, (changes.padding,) * 4)
+    padded = F.pad(images, (changes.padding,) * 4, value=margin)
     windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # (B, C, 2P+1, 2P+1, H, W)
     top, left = torch.from_numpy(changes.corners).to(images.device, non_blocking=True)
     rows = torch.arange(len(images), device=images.device)
@@ -107,12 +136,12 @@ def _normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     return values.sub_(mean).div_(std)
 
 
-def _crop_on_cpu(images: Tensor, changes: Changes) -> Tensor:
+def _crop_on_cpu(images: Tensor, changes: Changes, margin: int = 0) -> Tensor:
     batch_size, channels, height, width = images.shape
     side = 2 * changes.padding
     inner = slice(changes.padding, -changes.padding)
     pixels = images.numpy()
-    padded = np.zeros((batch_size, channels, height + side, width + side), pixels.dtype)
+    padded = np.full((batch_size, channels, height + side, width + side), margin, pixels.dtype)
     padded[:, :, inner, inner] = pixels
     windows = sliding_window_view(padded, (height, width), axis=(2, 3))
     top, left = changes.corners

@@ -1,24 +1,31 @@
-"""Loader of what fits in memory: images stay on the device, batches are made there.
+"""Loader of what fits in memory: samples stay on the device, batches are made there.
 
-Shapes: N images of the split, B images of a batch, C channels, H and W height and width in pixels.
+Shapes: N samples of the split, B samples of a batch, C channels, S spatial sides, H and W height
+and width in pixels.
 """
 
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from kbench.datasets.dataset import Split
+from kbench.loaders import randomness
 from kbench.loaders.augmentation import (
+    MASK_MARGIN,
+    Changes,
     apply_changes,
+    channel_values,
     draw_changes,
     normalise,
     take_images,
     to_channels_last,
 )
-from kbench.loaders.batch import Batch
-from kbench.loaders.randomness import augmentation_generator, draw_order
+from kbench.loaders.batch import Batch, Source
+from kbench.loaders.erasing import draw_patches, erase
+from kbench.loaders.geometry import resize
+from kbench.loaders.mixing import mix_batch
+from kbench.loaders.refusals import check_changes, check_layout, in_memory
+from kbench.loaders.steps import Steps
 from kbench.recipe import Augmentation
 
 
@@ -27,10 +34,11 @@ class MemoryLoader:
 
     The order is a pure function of (seed, epoch), the augmentation of (seed, epoch, step): a run
     that resumes in the middle of an epoch sees the batches of one that was never interrupted.
-    Zeros of a crop are added before the normalisation, as torchvision does with images.
+    Zeros of a crop are added before the normalisation, as torchvision does with images. Masks are
+    cropped and mirrored with their images.
 
     Args:
-        split: Images and targets; they are copied to the device, if they are not there.
+        source: Samples and targets; they are copied to the device.
         batch_size: B; the last batch of an epoch may be smaller.
         augmentation: Random changes of the images; `Augmentation()` for none.
         mean: What is subtracted from each channel, of pixels in 0 to 1.
@@ -42,12 +50,14 @@ class MemoryLoader:
         channels_last: Memory format of the inputs.
 
     Raises:
+        DatasetError: As `Source.load`.
+        UnsupportedError: If the samples are picture files, or the augmentation does not fit them.
         ValueError: If an argument is out of range or an epoch has no step.
     """
 
     def __init__(
         self,
-        split: Split,
+        source: Source,
         *,
         batch_size: int,
         augmentation: Augmentation,
@@ -59,22 +69,25 @@ class MemoryLoader:
         device: torch.device | str = "cpu",
         channels_last: bool = False,
     ) -> None:
-        if seed < 0:
-            message = f"seed (={seed}) must be >= 0"
-            raise ValueError(message)
+        split = in_memory("memory", source)
+        check_changes("memory", augmentation, source, split)
+        check_layout(split.images.shape[1:], channels_last=channels_last)
+        self._steps = Steps(
+            len(split), batch_size, seed, shuffle, drop_last, repeats=augmentation.repeats
+        )
         self._images = split.images.to(device)
         self._targets = split.targets.to(device)
-        self._mean = _channel_values("mean", mean, self._images)
-        self._std = _channel_values("std", std, self._images)
-        self._num_steps = _count_steps(len(split), batch_size, drop_last=drop_last)
-        self._batch_size = batch_size
+        shape = tuple(split.images.shape[1:])
+        self._mean = channel_values("mean", mean, shape).to(device)
+        self._std = channel_values("std", std, shape).to(device)
+        self._num_classes = source.dataset.num_classes
+        self._complete = source.dataset.complete
         self._augmentation = augmentation
-        self._seed = seed
-        self._shuffle = shuffle
         self._channels_last = channels_last
+        self._is_moving = any(map(augmentation.is_on, ("crop_padding", "flip", "rotation")))
 
     def __len__(self) -> int:
-        return self._num_steps
+        return len(self._steps)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch; those before step `start` are not computed.
@@ -82,48 +95,42 @@ class MemoryLoader:
         Raises:
             ValueError: If `epoch` is negative or `start` is not 0 to the number of steps.
         """
-        if epoch < 0:
-            message = f"epoch (={epoch}) must be >= 0"
-            raise ValueError(message)
-        if not 0 <= start <= len(self):
-            message = f"start (={start}) must be 0 to {len(self)}, the steps of an epoch"
-            raise ValueError(message)
+        self._steps.check(epoch, start)
         return self._batches(epoch, start)
 
     def _batches(self, epoch: int, start: int) -> Iterator[Batch]:
-        size = len(self._targets)
-        drawn = draw_order(self._seed, epoch, size) if self._shuffle else np.arange(size)
-        order = torch.from_numpy(drawn).to(self._targets.device)
+        order = torch.from_numpy(self._steps.order(epoch)).to(self._targets.device)
         for step in range(start, len(self)):
-            yield self._batch(epoch, step, order)
+            chosen = order[self._steps.span(step)]  # (B,)
+            position = self._steps.seed, epoch, step
+            targets = self._targets[chosen]
+            images = take_images(self._images, chosen)
+            if self._is_moving:
+                generator = randomness.augmentation_generator(*position)
+                changes = draw_changes(self._augmentation, len(chosen), generator)
+                images, targets = apply_changes(images, changes), _change_masks(targets, changes)
+            if self._augmentation.resize is not None:
+                images = resize(images, self._augmentation.resize)
+            inputs = self._complete(normalise(images, self._mean, self._std))
+            if self._channels_last:
+                inputs = to_channels_last(inputs)
+            yield self._mix(Batch(self._erase(inputs, position), targets), position)
 
-    def _batch(self, epoch: int, step: int, order: Tensor) -> Batch:
-        chosen = order[step * self._batch_size : (step + 1) * self._batch_size]  # (B,)
-        images = take_images(self._images, chosen)
-        if self._augmentation != Augmentation():
-            generator = augmentation_generator(self._seed, epoch, step)
-            changes = draw_changes(self._augmentation, len(chosen), generator)
-            images = apply_changes(images, changes)
-        inputs = normalise(images, self._mean, self._std)
-        if self._channels_last:
-            inputs = to_channels_last(inputs)
-        return Batch(inputs, self._targets[chosen])
+    def _erase(self, inputs: Tensor, position: tuple[int, int, int]) -> Tensor:
+        if not self._augmentation.random_erasing:
+            return inputs
+        generator = randomness.erasing_generator(*position)
+        return erase(inputs, draw_patches(self._augmentation, tuple(inputs.shape), generator))
+
+    def _mix(self, batch: Batch, position: tuple[int, int, int]) -> Batch:
+        if not self._augmentation.is_mixing:
+            return batch
+        generator = randomness.mixing_generator(*position)
+        return mix_batch(batch, self._augmentation, self._num_classes, generator)
 
 
-def _channel_values(name: str, values: tuple[float, ...], images: Tensor) -> Tensor:
-    """Return one value per channel as (C, 1, 1) beside the images."""
-    if len(values) != images.shape[1]:
-        message = f"{name} (={values!r}) must have {images.shape[1]} values, one per channel"
-        raise ValueError(message)
-    return torch.tensor(values, dtype=torch.float32, device=images.device).view(-1, 1, 1)
-
-
-def _count_steps(num_images: int, batch_size: int, *, drop_last: bool) -> int:
-    if batch_size < 1:
-        message = f"batch_size (={batch_size}) must be >= 1"
-        raise ValueError(message)
-    num_steps = num_images // batch_size if drop_last else -(-num_images // batch_size)
-    if num_steps < 1:
-        message = f"an epoch has no step: {num_images} images, batch_size (={batch_size})"
-        raise ValueError(message)
-    return num_steps
+def _change_masks(targets: Tensor, changes: Changes) -> Tensor:
+    """Change masks (B, H, W) as their images; class numbers (B,) stay."""
+    if targets.ndim == 1:
+        return targets
+    return apply_changes(targets[:, None], changes, MASK_MARGIN)[:, 0]
