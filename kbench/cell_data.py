@@ -13,6 +13,7 @@ from kbench.datasets.normalisation import Normalisation, find_normalisation
 from kbench.loaders import find_loader
 from kbench.loaders.batch import HeldOut, Loader, Source
 from kbench.loaders.repeated import RepeatedLoader
+from kbench.loaders.share import WHOLE, Share
 from kbench.recipe import Recipe
 
 
@@ -35,8 +36,8 @@ class CellData:
     dataset: Dataset
 
 
-def load_data(cell: Cell, root: Path, device: torch.device) -> CellData:
-    """Load the splits of a cell.
+def load_data(cell: Cell, root: Path, device: torch.device, share: Share = WHOLE) -> CellData:
+    """Load the splits of a cell, of the training batches the process's share.
 
     Raises:
         DatasetError: If a file is missing or damaged, or the cell's limit exceeds a split.
@@ -60,7 +61,7 @@ def load_data(cell: Cell, root: Path, device: torch.device) -> CellData:
     )
     train, validation = divide_training(recipe, dataset, limit.train)
     samples = make_loader(
-        train,
+        replace(train, share=share),
         batch_size=recipe.batch_size,
         augmentation=recipe.augmentation,
         shuffle=True,

@@ -16,7 +16,6 @@ from kbench.cell_data import load_data
 from kbench.errors import UnsupportedError
 from kbench.evaluations import is_periodic, run_evaluation
 from kbench.evaluations.network import Evaluated
-from kbench.loaders.batch import Batch
 from kbench.machine import Machine
 from kbench.ranks import ALONE, Ranks
 from kbench.selection import Selection
@@ -49,7 +48,7 @@ class Phase:
     ) -> None:
         device = torch.device(machine.device)
         self.cell, self.recipe, self.directory = cell, cell.recipe, directory
-        self.data = load_data(cell, machine.data_root, device)
+        self.data = load_data(cell, machine.data_root, device, ranks.share)
         self.task = build_task(cell.task, self.data.dataset, cell.recipe)
         self.training = Training(model, self.task, len(self.data.train), device, ranks)
         self.selection = Selection(cell.recipe, self.task.metric)
@@ -64,16 +63,7 @@ class Phase:
     def steps(self) -> Iterator[int]:
         """Take the remaining steps of the epoch; yield their number so far, after each."""
         start = self.training.step - self.epoch * self.training.steps_per_epoch
-        batches = self.data.train.batches(self.epoch, start)
-        return train_epoch(self.training, map(self._own_part, batches))
-
-    def _own_part(self, batch: Batch) -> Batch:
-        """Return what this process trains on of a batch."""
-        ranks = self.training.ranks
-        if ranks.size == 1:
-            return batch
-        part = ranks.part(len(batch.targets))
-        return Batch(batch.inputs[part], batch.targets[part])
+        return train_epoch(self.training, self.data.train.batches(self.epoch, start))
 
     def check_chance(self) -> str:
         """Return that the accuracy is still that of guessing, if the recipe wants to know."""
@@ -113,7 +103,7 @@ class Phase:
     def evaluate(self) -> dict[str, float]:
         """Evaluate the present network on the test and, if there is one, validation split."""
         ranks = self.training.ranks
-        return ranks.share(self._evaluate() if ranks.is_first else {})
+        return ranks.tell(self._evaluate() if ranks.is_first else {})
 
     def _evaluate(self) -> dict[str, float]:
         line = self.run_evaluations(filter(is_periodic, self.cell.evaluate))
@@ -128,7 +118,7 @@ class Phase:
         self.selection.restore(self.training.evaluated)
         ranks = self.training.ranks
         chosen = (choice for choice in self.cell.evaluate if not is_periodic(choice))
-        return ranks.share(self.run_evaluations(chosen) if ranks.is_first else {})
+        return ranks.tell(self.run_evaluations(chosen) if ranks.is_first else {})
 
     def run_evaluations(self, choices: Iterable[Choice]) -> dict[str, float]:
         """Return the metrics of some evaluations of the present network.

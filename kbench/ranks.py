@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from kbench.errors import ExecutorError, UnsupportedError
+from kbench.loaders.share import Share
 
 T = TypeVar("T")
 # The other processes wait while the first one evaluates.
@@ -38,19 +39,10 @@ class Ranks:
         """Return whether this process evaluates and writes."""
         return self.number == 0
 
-    def part(self, count: int) -> slice:
-        """Return this process's part of the samples of a batch; parts differ by one at most.
-
-        Raises:
-            UnsupportedError: If a process would have none.
-        """
-        if count < self.size:
-            message = (
-                f"a batch of {count} cannot be divided among {self.size} devices; "
-                "set drop_last: true, or another batch_size"
-            )
-            raise UnsupportedError(message)
-        return slice(self.number * count // self.size, (self.number + 1) * count // self.size)
+    @property
+    def share(self) -> Share:
+        """Return the part of every batch that this process trains on."""
+        return Share(self.number, self.size)
 
     def wrap(self, model: nn.Module, *, sync_batch_norm: bool) -> nn.Module:  # noqa: ARG002 - others' argument
         """Return the network whose backward pass averages gradients over the processes."""
@@ -77,7 +69,7 @@ class Ranks:
         """Return the values of all processes, in their order."""
         return [value]
 
-    def share(self, value: T) -> T:
+    def tell(self, value: T) -> T:
         """Return the first process's value."""
         return value
 
@@ -145,7 +137,7 @@ class TorchrunRanks(Ranks):
         dist.all_gather_object(found, value, group=self._control)
         return found
 
-    def share(self, value: T) -> T:
+    def tell(self, value: T) -> T:
         """Return the first process's value."""
         box = [value]
         dist.broadcast_object_list(box, src=0, group=self._control)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from kbench.datasets.dataset import Dataset, FileSplit, Split, check_count
 from kbench.errors import DatasetError
+from kbench.loaders.share import WHOLE, Share
 from kbench.recipe import Augmentation
 
 
@@ -54,12 +55,14 @@ class Source:
         split: Name of one of its splits.
         limit: How many samples are used, the first ones; None for all.
         held_out: Which part of these; None for all.
+        share: The part of every batch that this process makes.
     """
 
     dataset: Dataset
     split: str
     limit: int | None = None
     held_out: HeldOut | None = None
+    share: Share = WHOLE
 
     def load(self) -> Split | FileSplit:
         """Return the samples, verified.

@@ -84,6 +84,7 @@ class MemoryLoader:
         self._complete = source.dataset.complete
         self._augmentation = augmentation
         self._channels_last = channels_last
+        self._share = source.share
         self._is_moving = any(map(augmentation.is_on, ("crop_padding", "flip", "rotation")))
 
     def __len__(self) -> int:
@@ -114,7 +115,8 @@ class MemoryLoader:
             inputs = self._complete(normalise(images, self._mean, self._std))
             if self._channels_last:
                 inputs = to_channels_last(inputs)
-            yield self._mix(Batch(self._erase(inputs, position), targets), position)
+            batch = self._mix(Batch(self._erase(inputs, position), targets), position)
+            yield Batch(*map(self._share.take, batch))
 
     def _erase(self, inputs: Tensor, position: tuple[int, int, int]) -> Tensor:
         if not self._augmentation.random_erasing:

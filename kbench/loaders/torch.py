@@ -145,6 +145,9 @@ class TorchLoader:
             num_workers=workers,
             persistent_workers=lasts and workers > 0,
             pin_memory=torch.device(self.device).type == "cuda",
+            # A cell's process is a fork of a server; by its own way of starting processes, a
+            # worker would be the child of another server, which has to import everything first.
+            multiprocessing_context="fork" if workers else None,
             worker_init_fn=outlive_requests_to_stop,
             # Otherwise every epoch would take a number from torch's global generator.
             generator=torch.Generator(),

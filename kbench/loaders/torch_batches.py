@@ -50,6 +50,7 @@ class TorchBatches(TorchDataset[Batch | DatasetError]):
     ) -> None:
         self._samples, self._steps, self._augmentation = samples, steps, augmentation
         self._mean, self._std = mean, std
+        self._share = source.share
         self._num_classes = source.dataset.num_classes
         self._complete = source.dataset.complete
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
@@ -58,7 +59,7 @@ class TorchBatches(TorchDataset[Batch | DatasetError]):
         self._changes = PictureChanges(
             augmentation,
             source.dataset.input_shape[1:],
-            tuple(mean.flatten().tolist()),
+            tuple(self._mean.flatten().tolist()),
             is_cut=is_sized or augmentation.random_resized_crop,
         )
 
@@ -78,15 +79,18 @@ class TorchBatches(TorchDataset[Batch | DatasetError]):
         position = self._steps.seed, epoch, step
         generator = randomness.augmentation_generator(*position)
         changes = draw_changes(self._augmentation, len(chosen), generator)
+        own = self._share.places(len(chosen)).tolist()
         images = [
-            self._image(int(place), (epoch, span.start + index), changes, index)
-            for index, place in enumerate(chosen)
+            self._image(int(chosen[index]), (epoch, span.start + index), changes, index)
+            for index in own
         ]
         inputs = self._complete(normalise(torch.stack(images), self._mean, self._std))
         if self._eraser is not None:
-            with seeded(randomness.erasing_generator(*position)):
-                inputs = self._eraser(inputs)
-        batch = Batch(inputs, self._targets(chosen, changes))
+            for image, index in zip(inputs, own, strict=True):
+                sample = self._steps.seed, epoch, span.start + index
+                with seeded(randomness.erasing_generator(*sample)):
+                    self._eraser(image)
+        batch = Batch(inputs, self._targets(chosen, changes, own))
         if not self._augmentation.is_mixing:
             return batch
         generator = randomness.mixing_generator(*position)
@@ -107,14 +111,14 @@ class TorchBatches(TorchDataset[Batch | DatasetError]):
         angle = None if changes.angles is None else float(changes.angles[index])
         return self._changes.finish(picture, angle)
 
-    def _targets(self, chosen: NDArray[np.int64], changes: Changes) -> Tensor:
-        """Return the targets; masks move with their images."""
-        targets = self._samples.targets[torch.from_numpy(chosen)]
+    def _targets(self, chosen: NDArray[np.int64], changes: Changes, own: list[int]) -> Tensor:
+        """Return the targets of the own part; masks move with their images."""
+        targets = self._samples.targets[torch.from_numpy(chosen[own])]
         if targets.ndim != 3 or targets.is_floating_point():
             return targets
         moved = [
             F.to_image(move(mask[None], changes, index, MASK_MARGIN))[0]
-            for index, mask in enumerate(targets)
+            for index, mask in zip(own, targets, strict=True)
         ]
         return torch.stack(moved)
 

@@ -7,9 +7,11 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from kbench.cell import Cell, Choice
+from kbench.cell import Cell, Choice, Limit
 from kbench.checkpoint import NAME
 from kbench.executors.local import (
     PREVIOUS_RECORD,
@@ -18,6 +20,7 @@ from kbench.executors.local import (
     LocalSettings,
 )
 from kbench.machine import Machine
+from kbench.recipe import Augmentation
 from kbench.record import Record, read_record, record_path
 from kbench.run_cell import run_cell
 from kbench.state import find_states
@@ -84,6 +87,42 @@ class TestResult:
         assert kinds[:2] == ["start", "start"]
         assert most == 2
         assert kinds.count("finish") == 3
+
+
+class TestWorkers:
+    @pytest.fixture
+    def pictures(self, tmp_path: Path) -> Path:
+        """Return a folder of two classes with two training pictures and a test picture each."""
+        generator = np.random.default_rng(0)
+        for name in ("train/a/0", "train/a/1", "train/b/0", "train/b/1", "val/a/0", "val/b/0"):
+            path = tmp_path / "pictures" / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pixels = generator.integers(0, 256, (16, 16, 3), np.uint8)
+            Image.fromarray(pixels).save(path)
+        return tmp_path / "pictures"
+
+    @pytest.mark.parametrize("is_damaged", [False, True], ids=["whole", "damaged"])
+    def test_processes_of_a_loader_end_with_their_cell(
+        self,
+        small_cell: Callable[..., Cell],
+        executor: Callable[..., LocalExecutor],
+        pictures: Path,
+        is_damaged: bool,
+    ) -> None:
+        if is_damaged:
+            damaged = pictures / "train" / "b" / "1.png"
+            damaged.write_bytes(damaged.read_bytes()[:100])
+        cell = small_cell(
+            dataset=Choice("image_folder", {"path": str(pictures)}),
+            recipe={"loader": "torch", "batch_size": 2, "augmentation": Augmentation(size=16)},
+            limit=Limit(),
+        )
+        (record,) = finished(executor().run([cell])).values()
+        if is_damaged:
+            assert record.status == "failed"
+            assert "b/1.png' cannot be read" in record.reason
+        else:
+            assert record.status == "ok"
 
 
 class TestFailure:

@@ -11,11 +11,10 @@ import torch
 
 from kbench.cell import Cell, Choice, Limit
 from kbench.checkpoint import load_weights
-from kbench.errors import ExecutorError, InterruptedCellError, UnsupportedError
+from kbench.errors import ExecutorError, InterruptedCellError
 from kbench.executors.torchrun import run_ranks, torchrun_command
 from kbench.machine import Machine
 from kbench.progress import read_history, read_progress
-from kbench.ranks import ALONE, Ranks
 from kbench.recipe import Recipe
 from kbench.record import read_record
 from kbench.run_cell import run_cell
@@ -90,7 +89,7 @@ def test_interrupted_processes_go_on(cell: Cell, tmp_path: Path, two: Machine) -
 @pytest.mark.slow
 def test_failure_leaves_its_reason_in_the_log(cell: Cell, tmp_path: Path, two: Machine) -> None:
     wrong = replace(cell, recipe=replace(cell.recipe, sync_batch_norm=True))
-    with pytest.raises(ExecutorError, match="torchrun ended with status 1; see torchrun.txt"):
+    with pytest.raises(ExecutorError, match=r"torchrun ended with status 1; see torchrun\.txt"):
         run(wrong, tmp_path / "wrong", two)
     assert "sync_batch_norm needs GPUs" in (tmp_path / "wrong" / "log.txt").read_text()
 
@@ -128,24 +127,3 @@ class TestCommand:
         monkeypatch.delenv("SLURM_JOB_ID", raising=False)
         with pytest.raises(ExecutorError, match="2 nodes need a SLURM job and srun"):
             torchrun_command(tmp_path / "ranks.json", Machine(tmp_path, nodes=2))
-
-
-class TestPart:
-    @pytest.mark.parametrize("count", [4, 7, 64, 65])
-    def test_parts_are_the_whole(self, count: int) -> None:
-        parts = []
-        for number in range(4):
-            ranks = Ranks()
-            ranks.number, ranks.size = number, 4
-            parts.append(list(range(count))[ranks.part(count)])
-        assert sum(parts, []) == list(range(count))
-        assert max(map(len, parts)) - min(map(len, parts)) <= 1
-
-    def test_a_batch_smaller_than_the_devices_is_refused(self) -> None:
-        ranks = Ranks()
-        ranks.size = 4
-        with pytest.raises(UnsupportedError, match="a batch of 3 cannot be divided among 4 dev"):
-            ranks.part(3)
-
-    def test_alone_has_all(self) -> None:
-        assert ALONE.part(5) == slice(0, 5)
