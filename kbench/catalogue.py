@@ -73,12 +73,14 @@ class Option:
 
 @dataclass(frozen=True)
 class Entry:
-    """A registered name: its summary line, options and version."""
+    """A registered name: its summary line, options, version, and what has to be known about it."""
 
     name: str
     summary: str
     options: dict[str, Option]
     version: int
+    note: str = ""
+    task: str = ""
 
 
 def find_entries(kind: str) -> dict[str, Entry]:
@@ -121,7 +123,9 @@ def describe(name: str, factory: Callable[..., Any]) -> Entry:
         for p in parameters
         if p.kind is p.KEYWORD_ONLY
     }
-    return Entry(name, _summary(inspect.getdoc(factory)), options, getattr(factory, "version", 1))
+    version = getattr(factory, "version", 1)
+    note, task = (getattr(factory, key, "") or "" for key in ("note", "task"))
+    return Entry(name, _summary(inspect.getdoc(factory)), options, version, note, task)
 
 
 @cache
@@ -173,7 +177,9 @@ class _Module:
             options: dict[str, Option] | None = self.keywords(node)
         else:
             options = self.class_options(node)
-        return Entry(name, _summary(ast.get_docstring(node)), options or {}, self.version(node))
+        summary = _summary(ast.get_docstring(node))
+        note, task = (self.text(node, key) for key in ("note", "task"))
+        return Entry(name, summary, options or {}, self.version(node), note, task)
 
     def keywords(self, node: ast.FunctionDef) -> dict[str, Option]:
         """Return the keyword-only parameters of a function."""
@@ -222,6 +228,28 @@ class _Module:
             if isinstance(child, ast.AnnAssign) and ast.unparse(child.target) == "version":
                 return int(_literal(child.value))
         return max((module.version(base) for module, base in self.bases(node)), default=1)
+
+    def text(self, node: ast.ClassDef | ast.FunctionDef, name: str) -> str:
+        """Return a class attribute, own or inherited; empty without one."""
+        if isinstance(node, ast.FunctionDef):
+            return ""
+        for child in (child for base in self.lineage(node) for child in base.body):
+            targets = child.targets if isinstance(child, ast.Assign) else []
+            if isinstance(child, ast.AnnAssign):
+                targets = [child.target]
+            if [ast.unparse(target) for target in targets] == [name]:
+                return str(_literal(getattr(child, "value", None)) or "")
+        return ""
+
+    def lineage(self, node: ast.ClassDef) -> list[ast.ClassDef]:
+        """Return a class and its bases in the order in which Python looks for attributes.
+
+        A base that several classes have in common comes after all of them.
+        """
+        found = [node]
+        for module, base in self.bases(node):
+            found += module.lineage(base)
+        return [base for place, base in enumerate(found) if base not in found[place + 1 :]]
 
     def allowed(self, annotation: ast.expr | None) -> tuple[tuple[str, ...], tuple[Scalar, ...]]:
         """Return the type names and the literal values that an annotation allows."""

@@ -14,7 +14,8 @@ from kbench.cost import Cost, find_cost
 from kbench.errors import SuiteError, UnsupportedError
 from kbench.expansion import AXES, Suite, axis_values
 from kbench.state import State, find_states
-from kbench.suite import load_suite, unknown_axis
+from kbench.suite import load_suite
+from kbench.suite_axes import unknown_axis
 
 BYTES_PER_PARAMETER = 4
 

@@ -4,26 +4,18 @@ A count belongs to a network if a table of the suite, with its mapping onto a pu
 both into one place: the report puts them side by side there too.
 """
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
 from kbench.expansion import Suite
-from kbench.metrics import METRICS
 from kbench.plan import network_of
-from kbench.report.collect import Outcome, Point, collect
-from kbench.report.command import published_path
+from kbench.report.collect import Point, collect_cells
+from kbench.report.headings import Heading
+from kbench.report.lookup import Paper, find_papers
 from kbench.report.protocol import is_papers_protocol
-from kbench.report.published import Published, PublishedTable, Texts, read_published, read_texts
-from kbench.report.reference import (
-    Heading,
-    Verdict,
-    find_cell,
-    find_paper,
-    find_reference,
-    is_within,
-)
-from kbench.suite_file import PublishedSpec
+from kbench.report.quantity import plain
+from kbench.report.reference import Verdict, find_reference, is_within
+from kbench.report.suites import find_published
 
 COUNTS = ("num_params", "num_learnable_params")
 
@@ -68,54 +60,50 @@ def find_published_counts(suite: Suite) -> dict[Hashable, list[PublishedCount]]:
     Raises:
         SuiteError: If published numbers are wrong or not there, or a place would mix cells.
     """
-    path = published_path(suite) if any(spec.published for spec in suite.file.tables) else None
-    if path is None:
-        return {}
-    published, texts = read_published(path), read_texts(path)
     counts: dict[Hashable, list[PublishedCount]] = {}
-    for index in range(len(suite.file.tables)):
-        for network, count in _find_in_table(suite, index, published, texts):
+    if not any(spec.published for spec in suite.file.tables):
+        return counts
+    published = find_published(suite)
+    for index, spec in enumerate(suite.file.tables):
+        papers = find_papers(suite.file, spec, published)
+        for network, count in _find_in_table(suite, index, papers):
             known = counts.setdefault(network, [])
             known += [] if count in known else [count]
     return counts
 
 
 def _find_in_table(
-    suite: Suite, index: int, published: Published, texts: Texts
+    suite: Suite, index: int, papers: Sequence[Paper]
 ) -> Iterator[tuple[Hashable, PublishedCount]]:
     """Yield the networks of one of the suite's tables, each with a published count."""
-    spec = suite.file.tables[index]
-    table = find_paper(suite.file, spec, published)
-    if table is None:
+    if not papers:
         return
     cells = filter(is_papers_protocol, suite.cells())
-    for point in collect((Outcome(cell, "missing", "", {}) for cell in cells), spec):
-        for count in _find_counts(suite, index, point, table, texts):
-            yield network_of(point.cell), count
+    for point in collect_cells(cells, suite.file.tables[index]):
+        for paper in papers:
+            for count in _find_counts(suite, index, point, paper):
+                yield network_of(point.cell), count
 
 
-def _find_counts(
-    suite: Suite, index: int, point: Point, table: PublishedTable, texts: Texts
-) -> list[PublishedCount]:
+def _find_counts(suite: Suite, index: int, point: Point, paper: Paper) -> list[PublishedCount]:
     """Return the published counts in the place of a point of one of the suite's tables."""
     spec = suite.file.tables[index]
-    mapping = spec.published or PublishedSpec(table=table.id)
+    row, column = Heading(point.row), Heading(point.column)
     counts = []
-    for name in COUNTS:
-        place = (table, mapping, Heading(point.row), Heading(point.column), METRICS[name])
-        cell, reference = find_cell(*place), find_reference(*place)
-        if cell is None or reference is None or reference.value is None:
+    for quantity in map(plain, COUNTS):
+        cells = paper.find_cells(row, column, quantity)
+        reference = find_reference([paper], row, column, quantity)
+        if reference is None or reference.value is None:
             continue
-        text = texts[table.id, cell.row, cell.column, cell.metric or table.metric]
-        half = float(Decimal((0, (5,), int(Decimal(text).as_tuple().exponent) - 1)))
+        source = f"{paper.table.source}, row {cells[0].row!r}, column {cells[0].column!r}"
         counts.append(
             PublishedCount(
-                metric=name,
-                printed=f"{text} {cell.unit or table.unit}",
+                metric=quantity.name,
+                printed=f"{cells[0].text} {cells[0].unit or paper.table.unit}",
                 value=reference.value,
-                rounding=max(half, cell.precision or 0.0) * reference.factor,
-                tolerance=spec.tolerance,
-                source=f"{table.source}, row {cell.row!r}, column {cell.column!r}",
+                rounding=reference.rounding or 0.0,
+                tolerance=spec.tolerance.of(quantity.name),
+                source=source,
                 where=suite.document.where(("tables", index)),
             )
         )

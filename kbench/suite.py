@@ -1,14 +1,13 @@
 """Suites: a file is read, its names and combinations are checked, all findings at once."""
 
 import importlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from kbench.catalogue import find_clashes, find_entries
 from kbench.cell import as_text
-from kbench.errors import SuiteError, guess, unknown
+from kbench.errors import SuiteError, unknown
 from kbench.expansion import (
     AXES,
     REGISTERED,
@@ -18,11 +17,11 @@ from kbench.expansion import (
     matches,
     read_suite,
 )
+from kbench.file_model import Filter
 from kbench.findings import Findings, Loc
-from kbench.metrics import METRICS
-from kbench.recipe import Augmentation, Recipe
 from kbench.registry import unknown_option
-from kbench.suite_file import Block, ChoiceSpec, Filter
+from kbench.suite_axes import check_tables, find_choices, unknown_axis
+from kbench.suite_file import ChoiceSpec
 
 ENTRY_POINTS = ("kbench.operators", "kbench.architectures", "kbench.datasets")
 
@@ -38,7 +37,7 @@ def load_suite(path: Path | str) -> Suite:
     suite = read_suite(Path(path))
     import_extensions(suite)
     findings = Findings()
-    for loc, kind, spec in _choices(suite):
+    for loc, kind, spec in find_choices(suite):
         _check_choice(suite, findings, (loc, kind, spec))
     for scale in suite.scales:
         for _, uses in suite.blocks(scale):
@@ -47,7 +46,7 @@ def load_suite(path: Path | str) -> Suite:
                     suite.recipes.resolve(use)
                 except SuiteError as error:
                     findings.add_error(error)
-    _check_tables(suite, findings)
+    check_tables(suite, findings)
     for loc, rule in _filters(suite):
         for axis in rule:
             problem = unknown_axis(suite, axis, (*AXES, "seed"))
@@ -83,29 +82,16 @@ def import_extensions(suite: Suite) -> None:
     findings.stop()
 
 
-def _choices(suite: Suite) -> Iterator[tuple[Loc, str, ChoiceSpec]]:
-    """Yield every registered name of the file with its place and kind."""
-    file = suite.file
-    for i, spec in enumerate(file.evaluate):
-        yield ("evaluate", i), "evaluation", spec
-    blocks: list[tuple[Loc, Block]] = [(("grid", i), block) for i, block in enumerate(file.grid)]
-    for scale, override in file.scales.items():
-        inside: Loc = ("scales", scale)
-        for i, spec in enumerate(override.evaluate or ()):
-            yield (*inside, "evaluate", i), "evaluation", spec
-        blocks += [((*inside, "grid", i), block) for i, block in enumerate(override.grid or ())]
-    for loc, block in blocks:
-        for kind in REGISTERED:
-            for i, spec in enumerate(getattr(block, kind)):
-                yield (*loc, kind, i), kind, spec
-
-
 def _check_choice(suite: Suite, findings: Findings, choice: tuple[Loc, str, ChoiceSpec]) -> None:
     loc, kind, spec = choice
     entries = find_entries(kind)
     if spec.name not in entries:
         findings.add(suite.document, (*loc, "name"), unknown(kind, spec.name, entries))
         return
+    task = suite.file.task
+    if kind == "dataset" and entries[spec.name].task not in ("", task):
+        text = f"dataset {spec.name!r} is for task {entries[spec.name].task!r}, not {task!r}"
+        findings.add(suite.document, (*loc, "name"), text)
     options = entries[spec.name].options
     for key, values in spec.options.items():
         if key not in options:
@@ -119,21 +105,6 @@ def _check_choice(suite: Suite, findings: Findings, choice: tuple[Loc, str, Choi
                 findings.add(
                     suite.document, (*loc, key, index), f"{kind} {spec.name}.{key}: {error}"
                 )
-
-
-def _check_tables(suite: Suite, findings: Findings) -> None:
-    """Check the axes, metrics and published numbers of every table."""
-    for i, table in enumerate(suite.file.tables):
-        for key, axes in (("rows", table.rows), ("columns", table.columns)):
-            for j, axis in enumerate(axes):
-                findings.add_if(suite.document, ("tables", i, key, j), unknown_axis(suite, axis))
-        for j, name in enumerate(table.metric):
-            if name not in METRICS:
-                text = unknown("metric", name, METRICS)
-                findings.add(suite.document, ("tables", i, "metric", j), text)
-        if table.published and not suite.file.paper:
-            text = "published needs the suite's key 'paper', the file of published numbers"
-            findings.add(suite.document, ("tables", i, "published"), text)
 
 
 def _filters(suite: Suite) -> Iterator[tuple[Loc, Filter]]:
@@ -157,40 +128,6 @@ def _check_values(suite: Suite, findings: Findings, loc: Loc, rule: Filter) -> N
             if value not in known:
                 text = unknown(axis, as_text(value), map(as_text, known))
                 findings.add(suite.document, (*loc, axis, i), text)
-
-
-def unknown_axis(suite: Suite, axis: str, allowed: Sequence[str] = AXES) -> str:
-    """Return that a suite has no such axis, or nothing.
-
-    Args:
-        suite: The suite; options of names that are not known are left out.
-        axis: A kind, such as `operator`, or a kind and an option, such as `operator.expansion`.
-        allowed: Kinds that may be named.
-    """
-    kind, dot, _ = axis.partition(".")
-    known: Iterable[str] = [*allowed, *(_option_axes(suite, kind) if dot else ["KIND.OPTION"])]
-    if axis in known and axis != "KIND.OPTION":
-        return ""
-    return f"unknown axis {axis!r}{guess(axis, known)}; known: {', '.join(known)}"
-
-
-def _option_axes(suite: Suite, kind: str) -> list[str]:
-    """Return the axes of a kind's options, over all names that the suite has of the kind."""
-    if kind == "recipe":
-        return _recipe_axes()
-    if kind not in REGISTERED:
-        return []
-    names = {spec.name for _, found, spec in _choices(suite) if found == kind}
-    entries = find_entries(kind)
-    known = [entries[name].options for name in names if name in entries]
-    return sorted({f"{kind}.{option}" for options in known for option in options})
-
-
-def _recipe_axes() -> list[str]:
-    """Return the axes of a recipe's fields, those of the augmentation with both names."""
-    plain = [field.name for field in fields(Recipe) if field.name != "augmentation"]
-    inner = [f"augmentation.{field.name}" for field in fields(Augmentation)]
-    return [f"recipe.{name}" for name in (*plain, *inner)]
 
 
 def _check_labels(suite: Suite, scale: str, findings: Findings) -> None:

@@ -1,44 +1,31 @@
 """The shape of a suite file, as pydantic models.
 
-This module knows the file alone: no registry, no disk, no torch. Shorthand (a name for
-`{name: ...}`, a scalar for a list of one, `1/255` for a number) is expanded here and nowhere else.
+This module, `table_file` and `file_model` know the file alone: no registry, no disk, no torch.
+Shorthand (a name for `{name: ...}`, a scalar for a list of one, `1/255` for a number) is expanded
+there and nowhere else.
 """
 
-import re
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    GetJsonSchemaHandler,
-    Strict,
+from pydantic import BeforeValidator, Field
+
+from kbench.file_model import (
+    Duration,
+    Filter,
+    Items,
+    Model,
+    Module,
+    OneOrMore,
+    OrScalar,
+    Seeds,
+    Value,
+    as_list,
+    refuse_shorthand,
 )
-from pydantic_core import CoreSchema, PydanticCustomError
+from kbench.resources_file import ResourcesSpec
+from kbench.table_file import TableSpec
 
-T = TypeVar("T")
-Items = Annotated[tuple[T, ...], Strict(strict=False)]
-Scalar = bool | int | float | str | None
 ScaleName = Literal["full", "small", "smoke"]
-
-FRACTION = re.compile(r"^\d+/[1-9]\d*$")
-DURATION = re.compile(r"^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$")
-CLOCK = re.compile(r"^(\d+):(\d\d):(\d\d)$")
-
-
-def as_list(value: object) -> object:
-    """Return a list (a tuple, for a default) as it is and anything else as a list of one."""
-    return value if isinstance(value, list | tuple) else [value]
-
-
-def as_number(value: object) -> object:
-    """Return a fraction such as `1/255` as a float and anything else as it is."""
-    if isinstance(value, str) and FRACTION.match(value):
-        numerator, denominator = value.split("/")
-        return int(numerator) / int(denominator)
-    return value
 
 
 def as_choice(value: object) -> object:
@@ -46,7 +33,7 @@ def as_choice(value: object) -> object:
     if isinstance(value, str):
         return {"name": value}
     if not isinstance(value, dict):
-        return _refuse_shorthand(value)
+        return refuse_shorthand(value)
     options = {key: item for key, item in value.items() if key not in ("name", "label")}
     named = {key: item for key, item in value.items() if key in ("name", "label")}
     return named | {"options": options}
@@ -57,85 +44,10 @@ def as_recipe(value: object) -> object:
     if isinstance(value, str):
         return {"name": value}
     if not isinstance(value, dict):
-        return _refuse_shorthand(value)
+        return refuse_shorthand(value)
     overrides = {key: item for key, item in value.items() if key != "name"}
     named = {key: item for key, item in value.items() if key == "name"}
     return named | {"overrides": overrides}
-
-
-def as_published(value: object) -> object:
-    """Return the id of a published table, or a mapping onto one, as a mapping."""
-    if isinstance(value, str):
-        return {"table": value}
-    return value if isinstance(value, dict) else _refuse_shorthand(value)
-
-
-def _refuse_shorthand(value: object) -> object:
-    """Return a default as it is; refuse what is neither a name nor a mapping."""
-    if value is None or isinstance(value, Model):
-        return value
-    message = f"expected a name or a mapping, got {value!r}"
-    raise ValueError(message)
-
-
-def as_seconds(value: object) -> object:
-    """Return `2h`, `90m`, `1h30m` or `02:00:00` as seconds and anything else as it is."""
-    if not isinstance(value, str):
-        return value
-    match = CLOCK.match(value) or (DURATION.match(value) if value else None)
-    if match is None:
-        message = f"{value!r} is no duration; write 2h, 90m, 45s, 1h30m or 02:00:00"
-        raise ValueError(message)
-    hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return hours * 3600 + minutes * 60 + seconds
-
-
-def not_empty(items: tuple[T, ...]) -> tuple[T, ...]:
-    """Return a list that has items.
-
-    Pydantic's own `min_length` would also complain of a list whose items are all wrong.
-    """
-    if not items:
-        kind, message = "too_short", "an empty list; at least one is needed"
-        raise PydanticCustomError(kind, message)
-    return items
-
-
-def all_differ(seeds: tuple[int, ...]) -> tuple[int, ...]:
-    """Return seeds of which none is given twice."""
-    if len(set(seeds)) < len(seeds):
-        message = f"a seed is given twice: {list(seeds)}"
-        raise ValueError(message)
-    return seeds
-
-
-class OrScalar:
-    """Mark of a list whose JSON Schema also accepts a single item."""
-
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        """Return the schema of the list or of one item."""
-        found = handler(schema)
-        return {"anyOf": [found["items"], {**found, "minItems": 1}]}
-
-
-Value = Annotated[Scalar, BeforeValidator(as_number)]
-OneOrMore = Annotated[Items[T], BeforeValidator(as_list), AfterValidator(not_empty), OrScalar()]
-Duration = Annotated[
-    int, BeforeValidator(as_seconds, json_schema_input_type=int | str), Field(gt=0)
-]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
-Seeds = Annotated[OneOrMore[Seed], AfterValidator(all_differ)]
-Module = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")]
-
-
-class Model(BaseModel):
-    """Base of all models: strict, frozen, no unknown keys."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_default=True
-    )
 
 
 class ChoiceSpec(Model):
@@ -149,7 +61,7 @@ class ChoiceSpec(Model):
 
     name: str
     label: str | None = None
-    options: dict[str, OneOrMore[Value]] = {}
+    options: dict[str, OneOrMore[Value]] = Field(default_factory=dict)
 
 
 class RecipeSpec(Model):
@@ -161,16 +73,17 @@ class RecipeSpec(Model):
     """
 
     name: str | None = None
-    overrides: dict[str, Any] = {}
+    overrides: dict[str, Any] = Field(default_factory=dict)
 
 
-Choices = OneOrMore[
-    Annotated[ChoiceSpec, BeforeValidator(as_choice, json_schema_input_type=str | dict[str, Any])]
+AnyChoice = Annotated[
+    ChoiceSpec, BeforeValidator(as_choice, json_schema_input_type=str | dict[str, Any])
 ]
+Choices = OneOrMore[AnyChoice]
+AnyChoices = Annotated[Items[AnyChoice], BeforeValidator(as_list), OrScalar()]
 RecipeRef = Annotated[
     RecipeSpec, BeforeValidator(as_recipe, json_schema_input_type=str | dict[str, Any])
 ]
-Filter = dict[str, OneOrMore[Value]]
 
 
 class Block(Model):
@@ -206,6 +119,7 @@ class ScaleSpec(Model):
         grid: Grid instead of the suite's.
         exclude: Exclusions besides the suite's.
         evaluate: Evaluations instead of the suite's.
+        resources: Resources over the suite's.
     """
 
     recipe: RecipeRef = RecipeSpec()
@@ -213,53 +127,8 @@ class ScaleSpec(Model):
     limit: LimitSpec | None = None
     grid: OneOrMore[Block] | None = None
     exclude: Items[Filter] = ()
-    evaluate: Choices | None = None
-
-
-class PublishedSpec(Model):
-    """Where the paper's own numbers of a table are.
-
-    Attributes:
-        table: Id of a table in `suites/published/<paper>.yaml`.
-        rows: Label of our row to id of the published row; a label not given is its own id.
-        columns: The same for columns.
-    """
-
-    table: str
-    rows: dict[str, str] = {}
-    columns: dict[str, str] = {}
-
-
-class TableSpec(Model):
-    """One table of a report.
-
-    Attributes:
-        id: Name of the table within the suite; part of file names and LaTeX macros.
-        title: Caption; the suite's title if not given.
-        rows: Axes of the rows, such as `dataset` or `operator.expansion`.
-        columns: Axes of the columns, outermost first.
-        metric: Metrics of a cell; several make the innermost level of columns.
-        where: Only cells whose axes have these labels.
-        published: The paper's numbers to print beside ours.
-        tolerance: Largest difference to a published value that is still `close`, in its unit.
-        notes: Footnotes: differences of protocol, gaps.
-    """
-
-    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
-    title: str | None = None
-    rows: OneOrMore[str]
-    columns: OneOrMore[str]
-    metric: OneOrMore[str]
-    where: Filter = {}
-    published: (
-        Annotated[
-            PublishedSpec,
-            BeforeValidator(as_published, json_schema_input_type=str | dict[str, Any]),
-        ]
-        | None
-    ) = None
-    tolerance: Annotated[float, Field(ge=0)] | None = None
-    notes: Items[str] = ()
+    evaluate: AnyChoices | None = None
+    resources: ResourcesSpec = ResourcesSpec()
 
 
 class SuiteFile(Model):
@@ -280,23 +149,25 @@ class SuiteFile(Model):
         tables: Tables of the report.
         imports: Modules that register names of the user's own.
         time_limit: Longest run of a cell; not part of the result.
+        resources: What a cell needs of a cluster; not part of the result.
         notes: What the paper does not say and was decided here; printed as footnotes.
     """
 
     suite: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
     title: str
     paper: str | None = None
-    task: Literal["classification"] = "classification"
+    task: Literal["classification", "segmentation", "fitting"] = "classification"
     recipe: RecipeRef
     seeds: Seeds = (0,)
     grid: OneOrMore[Block]
     limit: LimitSpec = LimitSpec()
     exclude: Items[Filter] = ()
-    evaluate: Choices = (ChoiceSpec(name="test"),)
-    scales: dict[ScaleName, ScaleSpec] = {}
+    evaluate: AnyChoices = (ChoiceSpec(name="test"),)
+    scales: dict[ScaleName, ScaleSpec] = Field(default_factory=dict)
     tables: Items[TableSpec] = ()
     imports: Items[Module] = ()
     time_limit: Duration | None = None
+    resources: ResourcesSpec = ResourcesSpec()
     notes: Items[str] = ()
 
 

@@ -5,7 +5,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from kbench.errors import SuiteError
 from kbench.findings import Findings, explain, unknown_key
-from kbench.suite_file import SuiteFile, TableSpec, known_keys
+from kbench.suite_file import SuiteFile, known_keys
+from kbench.table_file import TableSpec
 from kbench.yaml_file import Document, read_yaml
 
 
@@ -114,7 +115,7 @@ WRONG = {
     "recipe-of-number": ({"recipe": 3}, ("recipe",), "expected a name or a mapping, got 3"),
     "published-of-number": (
         {"tables": [TABLE | {"published": 3}]},
-        ("tables", 0, "published"),
+        ("tables", 0, "published", 0),
         "expected a name or a mapping, got 3",
     ),
     "mapping-option": (
@@ -132,12 +133,12 @@ WRONG = {
     "choice": (
         {"task": "driving"},
         ("task",),
-        "task: expected 'classification', got 'driving'",
+        "task: expected 'classification', 'segmentation' or 'fitting', got 'driving'",
     ),
     "infinity": (
         {"tables": [TABLE | {"tolerance": float("inf")}]},
-        ("tables", 0, "tolerance"),
-        "tolerance: expected a finite number, got inf",
+        ("tables", 0, "tolerance", "all"),
+        "all: expected a finite number, got inf",
     ),
     "doubled-seed": ({"seeds": [1, 1]}, ("seeds",), "a seed is given twice: [1, 1]"),
     "duration": (

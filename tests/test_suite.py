@@ -7,7 +7,8 @@ import pytest
 
 from kbench import registry
 from kbench.errors import SuiteError
-from kbench.suite import load_suite, unknown_axis
+from kbench.suite import load_suite
+from kbench.suite_axes import unknown_axis
 
 FOLDER = Path(__file__).parents[1] / "suites"
 SUITES = sorted(
@@ -35,7 +36,7 @@ def refused(write_suite):
     return load
 
 
-@pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SUITES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_the_suites_of_this_repository_load_and_expand_at_every_scale(path) -> None:
     suite = load_suite(path)
     for scale in suite.scales:

@@ -6,15 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from kbench.suite_file import (
-    RecipeSpec,
-    SuiteFile,
-    as_choice,
-    as_list,
-    as_number,
-    as_recipe,
-    as_seconds,
-)
+from kbench.file_model import as_list, as_number, as_seconds
+from kbench.suite_file import RecipeSpec, SuiteFile, as_choice, as_recipe
 from kbench.yaml_file import read_yaml
 
 SUITES = sorted(
@@ -175,7 +168,7 @@ def schema() -> dict:
     return SuiteFile.model_json_schema()
 
 
-@pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SUITES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_the_json_schema_accepts_the_suites_of_this_repository(schema, path) -> None:
     assert accepts(schema, read_yaml(path).value, schema)
 

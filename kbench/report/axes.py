@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
+from types import MappingProxyType
 
 from kbench.cell import Cell, Choice, Scalar, as_text
 from kbench.expansion import axis_values
@@ -28,10 +29,22 @@ def axis_reader(axis: str) -> Callable[[Cell], tuple[Scalar, ...]]:
     return read
 
 
-def path_reader(axes: tuple[str, ...]) -> Callable[[Cell], Path]:
-    """Return a function that gives a cell's label on each of several axes."""
+def path_reader(
+    axes: tuple[str, ...], rename: Mapping[str, str] = MappingProxyType({})
+) -> Callable[[Cell], Path]:
+    """Return a function that gives a cell's label on each of several axes.
+
+    Args:
+        axes: The axes.
+        rename: Labels that are to be called otherwise.
+    """
     readers = [axis_reader(axis) for axis in axes]
-    return lambda cell: tuple(label(reader(cell)) for reader in readers)
+
+    def read(cell: Cell) -> Path:
+        texts = (label(reader(cell)) for reader in readers)
+        return tuple(rename.get(text, text) for text in texts)
+
+    return read
 
 
 def label(values: tuple[Scalar, ...]) -> str:

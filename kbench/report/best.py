@@ -9,8 +9,9 @@ from kbench.metrics import find_metric
 from kbench.report.axes import Path
 from kbench.report.collect import Point
 from kbench.report.protocol import protocol_differences
+from kbench.report.quantity import measured_names
 from kbench.report.statistics import Ranking, TestName, rank
-from kbench.suite_file import TableSpec
+from kbench.table_file import TableSpec
 
 Place = tuple[Path, Path, str]
 Rank = Literal["best", "second", ""]
@@ -87,7 +88,7 @@ def find_best(points: Iterable[Point], spec: TableSpec) -> Standings:
     ranks: dict[Place, Rank] = {}
     remarks: dict[Place, str] = {}
     rankings: list[Ranking] = []
-    for metric, block in product(map(find_metric, spec.metric), blocks.values()):
+    for metric, block in product(map(find_metric, measured_names(spec)), blocks.values()):
         present = [point for point in block if point.sample(metric.name)]
         unlike = protocol_differences(present, spec)
         for (row, column), text in unlike.items():

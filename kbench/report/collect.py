@@ -1,35 +1,15 @@
 """From records to points: the seeds of one place of a table, together."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, get_args
+from functools import cached_property
+from math import fsum
 
 from kbench.cell import Cell
-from kbench.errors import RecordError, SuiteError
-from kbench.record import SCHEMA_VERSION, Status, record_path
+from kbench.errors import SuiteError
 from kbench.report import axes
-from kbench.suite_file import TableSpec
-
-MAX_FINDINGS = 20
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a cell.
-
-    Attributes:
-        cell: The cell.
-        status: As in its record; `missing` without one.
-        reason: Why it is not ok.
-        metrics: Measured values by metric.
-    """
-
-    cell: Cell
-    status: Status | Literal["missing"]
-    reason: str
-    metrics: Mapping[str, float]
+from kbench.report.outcome import Outcome
+from kbench.table_file import TableSpec
 
 
 @dataclass(frozen=True)
@@ -56,62 +36,27 @@ class Point:
         return [outcome for outcome in self.outcomes if outcome.status == status]
 
     def sample(self, metric: str) -> dict[int, float]:
-        """Return the metric by seed, of the cells that are ok and have it."""
+        """Return the metric by seed, of the cells that are ok and have it.
+
+        Where a seed has several cells, as the table is a mean over an axis, their mean; nothing
+        if one of them is missing.
+        """
+        values: dict[int, list[float]] = {}
+        for outcome in self.outcomes:
+            own = values.setdefault(outcome.cell.seed, [])
+            if outcome.status == "ok" and metric in outcome.metrics:
+                own.append(outcome.metrics[metric])
+        size = self.cells_per_seed
         return {
-            outcome.cell.seed: outcome.metrics[metric]
-            for outcome in self.outcomes
-            if outcome.status == "ok" and metric in outcome.metrics
+            seed: fsum(own) / size if size > 1 else own[0]
+            for seed, own in values.items()
+            if len(own) == size
         }
 
-
-def read_outcomes(cells: Iterable[Cell], results: Path) -> list[Outcome]:
-    """Read what became of cells.
-
-    A record is taken for that of a cell if it bears the cell's id, which is a hash of everything
-    that defines the result.
-
-    Raises:
-        RecordError: If records are damaged, of another cell or of another schema version; one line
-            for each of the first ones.
-    """
-    outcomes: list[Outcome] = []
-    findings: list[str] = []
-    for cell in cells:
-        try:
-            outcomes.append(read_outcome(cell, results))
-        except RecordError as error:
-            findings.append(str(error))
-            if len(findings) == MAX_FINDINGS:
-                break
-    if findings:
-        raise RecordError("\n".join(findings))
-    return outcomes
-
-
-def read_outcome(cell: Cell, results: Path) -> Outcome:
-    """Read what became of a cell.
-
-    Raises:
-        RecordError: If the record is damaged, of another cell or of another schema version.
-    """
-    path = record_path(results, cell)
-    try:
-        content = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return Outcome(cell, "missing", "", {})
-    except OSError as error:
-        message = f"{path}: {error.strerror}"
-        raise RecordError(message) from error
-    try:
-        value = json.loads(content)
-    except ValueError as error:
-        message = f"{path}: not a readable record: {error}"
-        raise RecordError(message) from error
-    version = value.get("schema_version") if isinstance(value, dict) else None
-    if version != SCHEMA_VERSION:
-        message = f"{path}: schema version {version!r}; this kbench reads {SCHEMA_VERSION}"
-        raise RecordError(message)
-    return _outcome(cell, value, path)
+    @cached_property
+    def cells_per_seed(self) -> int:
+        """Return how many cells a seed has; one, unless the table is a mean over an axis."""
+        return len(self.outcomes) // len({outcome.cell.seed for outcome in self.outcomes})
 
 
 def collect(outcomes: Iterable[Outcome], spec: TableSpec) -> list[Point]:
@@ -121,7 +66,8 @@ def collect(outcomes: Iterable[Outcome], spec: TableSpec) -> list[Point]:
         SuiteError: If a point would hold cells that differ in more than the seed; names the axes
             that the table lacks.
     """
-    row_of, column_of = axes.path_reader(spec.rows), axes.path_reader(spec.columns)
+    row_of = axes.path_reader(spec.rows, spec.rename)
+    column_of = axes.path_reader(spec.columns, spec.rename)
     is_wanted = axes.where_filter(spec.where)
     groups: dict[tuple[axes.Path, axes.Path], dict[str, Outcome]] = {}
     for outcome in outcomes:
@@ -134,12 +80,22 @@ def collect(outcomes: Iterable[Outcome], spec: TableSpec) -> list[Point]:
     return points
 
 
+def collect_cells(cells: Iterable[Cell], spec: TableSpec) -> list[Point]:
+    """Group cells into the points of a table, without what became of them.
+
+    Raises:
+        SuiteError: As `collect`.
+    """
+    return collect((Outcome(cell, "missing", "", {}) for cell in cells), spec)
+
+
 def _refuse_mixtures(points: Sequence[Point], spec: TableSpec) -> None:
     found: dict[str, None] = {}
     example: Point | None = None
     for point in points:
         for outcome in point.outcomes[1:]:
-            lacking = dict.fromkeys(axes.differences(point.cell, outcome.cell))
+            differing = axes.differences(point.cell, outcome.cell)
+            lacking = dict.fromkeys(axis for axis in differing if not _is_averaged(axis, spec))
             example = example or (point if lacking else None)
             found |= lacking
     if example is None:
@@ -152,16 +108,6 @@ def _refuse_mixtures(points: Sequence[Point], spec: TableSpec) -> None:
     raise SuiteError([message])
 
 
-def _outcome(cell: Cell, value: Mapping[str, Any], path: Path) -> Outcome:
-    if value.get("id") != cell.id:
-        message = f"{path}: holds cell {value.get('id')!r}, not {cell.id!r}"
-        raise RecordError(message)
-    if value.get("status") not in get_args(Status):
-        message = f"{path}: unknown status {value.get('status')!r}"
-        raise RecordError(message)
-    try:
-        metrics = {name: float(item["value"]) for name, item in value["metrics"].items()}
-        return Outcome(cell, value["status"], value["reason"], metrics)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        message = f"{path}: not what this version of kbench writes: {error!r}"
-        raise RecordError(message) from error
+def _is_averaged(axis: str, spec: TableSpec) -> bool:
+    """Return whether a table is a mean over an axis, or over the kind whose option it is."""
+    return bool({axis, axis.partition(".")[0]} & set(spec.mean_over))

@@ -1,7 +1,8 @@
 """The command `report`: from suites and records to files or the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -9,15 +10,14 @@ import click
 from kbench.errors import RecordError, SuiteError
 from kbench.expansion import Suite
 from kbench.files import replace_text
-from kbench.report.build import build_tables
-from kbench.report.published import Published, read_published
-from kbench.report.render import SUFFIXES, render
+from kbench.report.coverage_command import LISTS, find_papers_coverage
+from kbench.report.render import SUFFIXES, files, render
+from kbench.report.rows import FORMATS, render_rows
+from kbench.report.suites import find_suites, suite_tables
 from kbench.report.table import Table
-from kbench.state import find_states
 from kbench.suite import load_suite
 
 EXIT_OUTSIDE_TOLERANCE = 3
-PUBLISHED_LEVELS = 4
 
 
 @dataclass(frozen=True)
@@ -29,100 +29,77 @@ class ReportOptions:
         standalone: Whether LaTeX is a document that compiles.
         output: Folder to write files to; None for the terminal.
         check: Whether a verdict `off` sets the exit status.
+        summary: Whether the counts of every paper are printed instead of tables.
+        published: Whether all published numbers are listed instead of tables.
     """
 
     formats: tuple[str, ...] = ()
     standalone: bool = False
     output: Path | None = None
     check: bool = False
+    summary: bool = False
+    published: bool = False
 
 
 def report_suites(paths: Sequence[Path], scale: str, results: Path, options: ReportOptions) -> int:
     """Print or write the tables of suites and return the exit status.
 
+    Without suites, all of the folder `suites` that have the scale.
+
     Raises:
         SuiteError: If a suite or its published numbers are wrong.
         RecordError: If a record is damaged, or the output folder cannot be written.
     """
-    tables = [
-        table for path in paths or find_suites() for table in suite_tables(path, scale, results)
-    ]
-    for name in options.formats or ("markdown",):
+    suites = list(map(load_suite, paths or find_suites()))
+    if options.summary or options.published:
+        return _report_coverage(suites, results, options, is_all=not paths)
+    if not paths:
+        suites = [suite for suite in suites if scale in suite.scales]
+    found = (suite_tables(suite, scale, results) for suite in suites)
+    tables = list(chain.from_iterable(found))
+    for name in options.formats or FORMATS[:1]:
+        _print_or_write(name, tables, options)
+    entries = chain.from_iterable(table.all_entries for table in tables)
+    return _status((entry.verdict for entry in entries), options)
+
+
+def _print_or_write(name: str, tables: Sequence[Table], options: ReportOptions) -> None:
+    if options.output is None:
+        click.echo(render(name, tables, standalone=options.standalone))
+    else:
+        _write(options.output, files(name, tables))
+
+
+def _report_coverage(
+    suites: Sequence[Suite], results: Path, options: ReportOptions, *, is_all: bool
+) -> int:
+    """Print what becomes of the published numbers and return the exit status."""
+    formats = options.formats or FORMATS[:1]
+    if not set(formats) <= set(FORMATS):
+        message = f"--summary and --published are written as {', '.join(FORMATS)} only"
+        raise SuiteError([message])
+    found = find_papers_coverage(suites, results, is_all=is_all)
+    title = "published" if options.published else "summary"
+    for name in formats:
+        text = render_rows(name, LISTS[title](found))
         if options.output is None:
-            click.echo(render(name, tables, standalone=options.standalone))
+            click.echo(text)
         else:
-            _write(options.output, name, tables, standalone=options.standalone)
-    verdicts = [e.verdict for table in tables for row in table.entries for e in row]
+            _write(options.output, {f"{title}.{SUFFIXES[name]}": text})
+    return _status((item.verdict for items in found.values() for item in items), options)
+
+
+def _status(verdicts: Iterable[str | None], options: ReportOptions) -> int:
     return EXIT_OUTSIDE_TOLERANCE if options.check and "off" in verdicts else 0
 
 
-def find_suites() -> list[Path]:
-    """Return the suites of the folder `suites`.
-
-    Raises:
-        SuiteError: If there are none.
-    """
-    paths = [
-        path
-        for path in sorted(Path("suites").rglob("*.yaml"))
-        if not {"recipes", "published"} & set(path.parts)
-    ]
-    if not paths:
-        message = "suites:1: no suite in the folder 'suites'; name the suite files"
-        raise SuiteError([message])
-    return paths
-
-
-def suite_tables(path: Path, scale: str, results: Path) -> list[Table]:
-    """Return the tables of one suite; none if it has no such scale.
-
-    Raises:
-        SuiteError: If the suite or its published numbers are wrong.
-        RecordError: If a record is damaged.
-    """
-    suite = load_suite(path)
-    cells = suite.cells(scale)
-    states = find_states(results, cells)
-    stale = {cell.id for cell, state in zip(cells, states, strict=True) if state.kind == "stale"}
-    return build_tables(suite.file, cells, results, find_published(suite), stale)
-
-
-def find_published(suite: Suite) -> Published | None:
-    """Return the published numbers of a suite's paper; None if it names none.
-
-    Raises:
-        SuiteError: If the file is not there or wrong.
-    """
-    path = published_path(suite)
-    return None if path is None else read_published(path)
-
-
-def published_path(suite: Suite) -> Path | None:
-    """Return the file of published numbers of a suite's paper; None if it names none.
-
-    Raises:
-        SuiteError: If it is not there.
-    """
-    if suite.file.paper is None:
-        return None
-    folder = suite.path.resolve().parent
-    for parent in (folder, *folder.parents)[:PUBLISHED_LEVELS]:
-        path = parent / "published" / f"{suite.file.paper}.yaml"
-        if path.exists():
-            return path
-    line = suite.document.line(("paper",))
-    message = f"{suite.path}:{line}: no file 'published/{suite.file.paper}.yaml' here or above"
-    raise SuiteError([message])
-
-
-def _write(folder: Path, name: str, tables: Sequence[Table], *, standalone: bool) -> None:
-    """Write one file for each suite."""
-    for suite in dict.fromkeys(table.suite for table in tables):
-        path = folder / f"{suite}.{SUFFIXES[name]}"
-        own = [table for table in tables if table.suite == suite]
+def _write(folder: Path, texts: Mapping[str, str]) -> None:
+    """Write files by their names."""
+    for name, text in texts.items():
+        path = folder / name
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            replace_text(path, render(name, own, standalone=standalone))
+            replace_text(path, text)
         except OSError as error:
             message = f"{path}: cannot be written: {error.strerror}"
             raise RecordError(message) from error

@@ -6,13 +6,16 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from kbench.report.reference import SEPARATOR
-from kbench.report.table import Column, Entry, Table
+from kbench.report.headings import Heading
+from kbench.report.table import Entry, Table
 
 NUMBERS = ("value", "std", "n", "is_best", "is_second")
-COMPARISON = ("published", "published_std", "published_n", "difference", "verdict")
+COMPARISON = (
+    *("published", "published_std", "published_n", "published_text"),
+    *("sign", "difference", "verdict"),
+)
 FIELDS = (
-    *("suite", "scale", "table", "row", "column", "metric", "unit", "direction"),
+    *("suite", "scale", "table", "row", "column", "part", "metric", "unit", "direction"),
     *(*NUMBERS, *COMPARISON, "text", "remarks"),
 )
 
@@ -27,7 +30,7 @@ def render_csv(tables: Iterable[Table]) -> str:
     writer.writeheader()
     for table in tables:
         for row, column, point in _points(table):
-            joined = {"row": SEPARATOR.join(row), "column": SEPARATOR.join(column)}
+            joined = {"row": row.key, "column": column.key}
             remarks = "; ".join(point["remarks"])
             writer.writerow({**point, **joined, "remarks": remarks})
     return file.getvalue()
@@ -48,8 +51,8 @@ def _table(table: Table) -> str:
     points = []
     for row, column, point in _points(table):
         labels = {
-            "row": _labels(table.row_axes, row),
-            "column": _labels(table.column_axes, column),
+            "row": _labels(table.row_axes, row.labels),
+            "column": _labels(table.column_axes, column.labels),
         }
         points.append(json.dumps({**point, **labels}, ensure_ascii=False, allow_nan=False))
     text = json.dumps(head, ensure_ascii=False)
@@ -61,18 +64,19 @@ def _labels(axes: Iterable[str], labels: tuple[str, ...]) -> dict[str, str]:
     return {axis: text for axis, text in zip(axes, labels, strict=True) if text}
 
 
-def _points(table: Table) -> Iterator[tuple[tuple[str, ...], tuple[str, ...], dict[str, Any]]]:
+def _points(table: Table) -> Iterator[tuple[Heading, Heading, dict[str, Any]]]:
     for row, entries in zip(table.rows, table.entries, strict=True):
         for column, entry in zip(table.columns, entries, strict=True):
-            yield row.labels, column.heading.labels, _point(table, column, entry)
+            yield row, column, _point(table, row.part or column.part, entry)
 
 
-def _point(table: Table, column: Column, entry: Entry) -> dict[str, Any]:
-    metric = column.metric
+def _point(table: Table, part: str, entry: Entry) -> dict[str, Any]:
+    metric = entry.metric
     named = {
         "suite": table.suite,
         "scale": "+".join(table.scales),
         "table": table.id,
+        "part": part,
         "metric": metric.name,
         "unit": metric.unit,
         "direction": metric.direction,

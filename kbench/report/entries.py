@@ -1,17 +1,17 @@
 """Entries of a table: measured numbers, their rank, and the published ones beside them."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from kbench.report.axes import Path
 from kbench.report.best import Standings
-from kbench.report.collect import Point
-from kbench.report.measured import Measured, Measurements
-from kbench.report.published import PublishedTable
-from kbench.report.reference import Heading, Reference, find_reference, find_verdict
-from kbench.report.statistics import Summary, summarise
-from kbench.report.table import Column, Entry
-from kbench.suite_file import TableSpec
+from kbench.report.comparison import put_beside
+from kbench.report.headings import Heading
+from kbench.report.lookup import Paper
+from kbench.report.measured import Measurements
+from kbench.report.quantity import Quantity, printed_metric, with_part
+from kbench.report.reference import find_reference
+from kbench.report.statistics import summarise
+from kbench.report.table import Entry
 
 
 @dataclass(frozen=True)
@@ -19,67 +19,48 @@ class Entries:
     """Everything that the entries of one table come from.
 
     Attributes:
-        spec: The table as the suite asks for it.
-        points: What was measured, by row and column.
+        measurements: What was measured.
         standings: Which points are best.
-        paper: The published table; None if the suite names none.
+        papers: The published tables.
     """
 
-    spec: TableSpec
-    points: Mapping[tuple[Path, Path], Point]
+    measurements: Measurements
     standings: Standings
-    paper: PublishedTable | None
+    papers: Sequence[Paper]
 
-    def fill(
-        self, rows: Sequence[Heading], columns: Sequence[Column], stale: Set[str]
-    ) -> list[list[Entry]]:
-        """Return the entries of every row."""
-        measurements = Measurements(self.spec, self.points, stale)
-        return [[self.entry(measurements, row, column) for column in columns] for row in rows]
+    def fill(self, rows: Sequence[Heading], columns: Sequence[Heading]) -> list[list[Entry]]:
+        """Return the entries of every row; either direction says what the numbers are."""
+        return [
+            [
+                self.entry(row, column, quantity)
+                for column in columns
+                if (quantity := row.quantity or column.quantity)
+            ]
+            for row in rows
+        ]
 
-    def entry(self, measurements: Measurements, row: Heading, column: Column) -> Entry:
+    def entry(self, row: Heading, column: Heading, quantity: Quantity) -> Entry:
         """Return what stands in one place."""
-        heading, metric = column.heading, column.metric
-        measured = measurements.measure(row, heading, metric)
+        measured = self.measurements.measure(row, column, quantity)
         summary = summarise(measured.sample.values())
-        place = (row.labels, heading.labels, metric.name)
+        name = with_part(quantity.name, row.part or column.part)
+        place = (row.labels, column.labels, name)
         unlike = self.standings.remarks.get(place)
         remarks = (*measured.remarks, *([unlike] if unlike else []))
-        entry = Entry(text=measured.text)
+        metric = printed_metric(quantity.metric, row.operation or column.operation)
+        entry = Entry(metric, text=measured.text, has_cells=measured.has_cells)
         if summary is not None:
             rank = self.standings.ranks.get(place)
             entry = Entry(
+                metric,
                 value=summary.mean,
                 std=summary.std,
                 n=summary.n,
                 is_best=rank == "best",
                 is_second=rank == "second",
             )
-        mapping = self.spec.published
-        if self.paper is not None and mapping is not None:
-            reference = find_reference(self.paper, mapping, row, heading, metric)
-            entry = self.beside(entry, summary, measured, reference or Reference(None))
-            remarks += reference.remarks if reference else ()
+        reference = find_reference(self.papers, row, column, replace(quantity, metric=metric))
+        if reference is not None:
+            entry = put_beside(entry, measured, reference, self.measurements.spec.tolerance)
+            remarks += reference.remarks
         return replace(entry, remarks=tuple(dict.fromkeys(remarks)))
-
-    def beside(
-        self, entry: Entry, summary: Summary | None, measured: Measured, reference: Reference
-    ) -> Entry:
-        """Put a published number beside a measured one."""
-        if reference.value is None:
-            return replace(entry, verdict="n/a")
-        entry = replace(
-            entry,
-            published=reference.value,
-            published_std=reference.std,
-            published_n=reference.n,
-        )
-        if summary is None:
-            return replace(entry, verdict="not run" if measured.is_missing else "n/a")
-        return replace(
-            entry,
-            difference=summary.mean - reference.value,
-            verdict=find_verdict(summary, reference, self.spec.tolerance)
-            if measured.is_papers_protocol
-            else "n/a",
-        )

@@ -1,24 +1,22 @@
 r"""Tables as LaTeX with booktabs, and single numbers as `\kbench{suite.table.row.column}`.
 
-A fragment is input into a paper, which loads `booktabs`. A standalone document needs nothing but
-pdflatex with booktabs, geometry and graphicx; its page is turned for wide tables, and what is still
-too large is split into parts.
+A fragment is input into a paper, which loads `booktabs` and `graphicx`. A standalone document needs
+nothing but pdflatex with booktabs, geometry and graphicx; its page is turned for wide tables, and
+what is still too large is split into parts.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
-from kbench.report import numbers
-from kbench.report.latex_columns import Layout, signed
+from kbench.report.latex_columns import Layout, marks
+from kbench.report.latex_macros import DEFINITIONS, macros, table_name
 from kbench.report.latex_pages import Part, is_wide, split, whole
-from kbench.report.latex_text import escape, macro_name
-from kbench.report.notes import metric_label
-from kbench.report.table import Column, Entry, Table
+from kbench.report.latex_text import escape
+from kbench.report.table import Table
 
-DEFINITIONS = r"""% Tables of kbench; need \usepackage{booktabs}.
-\providecommand{\kbenchset}[2]{\expandafter\gdef\csname kbench@#1\endcsname{#2}}
-\providecommand{\kbench}[1]{\ifcsname kbench@#1\endcsname\csname kbench@#1\endcsname
-  \else\errmessage{kbench has no number called #1}\fi}
+FRAGMENT = r"""% Table of kbench; needs \usepackage{booktabs,graphicx}.
+\ifdefined\kbenchbox\else\newsavebox{\kbenchbox}\fi
+\providecommand{\kbenchfit}{\ifdim\wd\kbenchbox>\linewidth
+  \resizebox{\linewidth}{!}{\usebox{\kbenchbox}}\else\usebox{\kbenchbox}\fi}
 """
 PREAMBLE = r"""\documentclass[10pt,a4paper%(paper)s]{article}
 \usepackage[margin=2cm]{geometry}
@@ -41,11 +39,10 @@ def render_latex(tables: Sequence[Table], *, standalone: bool = False) -> str:
 
     Args:
         tables: Tables of one or several suites.
-        standalone: Whether the text is a document, or a fragment for one.
+        standalone: Whether the text is a document, or numbers and fragments for one.
     """
     if not standalone:
-        blocks = [block for table in tables for block in (macros(table), fragment(table))]
-        return DEFINITIONS + "\n".join(["", *blocks])
+        return "\n".join([render_numbers(tables), *map(render_fragment, tables)])
     layouts = [Layout(table) for table in tables]
     turned = any(map(is_wide, layouts))
     head = PREAMBLE % {"paper": ",landscape" if turned else "", "definitions": DEFINITIONS}
@@ -53,30 +50,26 @@ def render_latex(tables: Sequence[Table], *, standalone: bool = False) -> str:
     return f"{head}{''.join(map(macros, tables))}{bodies}\\end{{document}}\n"
 
 
-def macros(table: Table) -> str:
-    """Return a definition for every number: the mean, `.n`, `.std` and `.published`."""
-    lines: list[str] = []
-    taken: Counter[str] = Counter()
-    for row, entries in zip(table.rows, table.entries, strict=True):
-        for column, entry in zip(table.columns, entries, strict=True):
-            parts = [table.suite, table.id, row.key, column.heading.key]
-            parts += [column.metric.name] if len(table.metrics) > 1 else []
-            name = macro_name(*parts)
-            taken[name] += 1
-            name += f"-{taken[name]}" if taken[name] > 1 else ""
-            lines += [
-                rf"\kbenchset{{{name}{key}}}{{{text}}}" for key, text in _values(column, entry)
-            ]
-    return "\n".join([*lines, ""])
+def render_numbers(tables: Iterable[Table]) -> str:
+    r"""Return the definition of `\kbench` and of every number of tables."""
+    return "".join([DEFINITIONS, *map(macros, tables)])
 
 
-def fragment(table: Table) -> str:
-    """Return a floating table."""
-    lines = [r"\begin{table}", r"\centering", rf"\caption{{{escape(table.caption)}}}"]
-    lines += [rf"\label{{tab:{macro_name(table.suite, table.id)}}}"]
-    lines += tabular(Layout(table), whole(table)) if table.rows else []
+def render_fragment(table: Table) -> str:
+    """Return a floating table to be input into a paper; a wide one is turned."""
+    layout = Layout(table)
+    lines = [rf"\caption{{{escape(table.caption)}}}", rf"\label{{tab:{table_name(table)}}}"]
+    if table.rows:
+        lines += [r"\begin{lrbox}{\kbenchbox}", *tabular(layout, whole(table)), r"\end{lrbox}"]
+        lines += [r"\kbenchfit"]
     lines += [r"\par\smallskip", r"\begin{minipage}{\linewidth}\footnotesize\raggedright"]
-    return "\n".join([*lines, *footnotes(table), r"\end{minipage}", r"\end{table}", ""])
+    lines += [*footnotes(table), r"\end{minipage}"]
+    if is_wide(layout):
+        turned = r"\rotatebox{90}{\begin{minipage}{0.95\textheight}\centering"
+        lines = [r"\begin{table}[p]", r"\centering", turned, *lines, r"\end{minipage}}"]
+    else:
+        lines = [r"\begin{table}", r"\centering", *lines]
+    return FRAGMENT + "\n".join([*lines, r"\end{table}", ""])
 
 
 def document_body(layout: Layout, *, turned: bool) -> str:
@@ -104,13 +97,14 @@ def tabular(layout: Layout, part: Part) -> list[str]:
     above: tuple[str, ...] = ()
     for number in part.rows:
         row = table.rows[number]
-        if above and len(row.labels) > 1 and row.labels[0] != above[0]:
+        if above and len(row.texts) > 1 and row.texts[0] != above[0]:
             body.append(r"\addlinespace")
-        labels = [escape(text) for text in _unrepeated(row.labels, above)]
+        labels = [escape(text) for text in _unrepeated(row.texts, above)]
+        labels[-1] += marks(row.marks)
         cells = layout.cells(part.columns, table.entries[number])
         body.append(" & ".join([*labels, *cells]) + r" \\")
-        above = row.labels
-    columns = "l" * len(table.row_axes) + layout.specification(part.columns)
+        above = row.texts
+    columns = "l" * len(table.row_names) + layout.specification(part.columns)
     start = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
     return [*start, *_header(layout, part), r"\midrule", *body, r"\bottomrule", r"\end{tabular}"]
 
@@ -124,22 +118,19 @@ def footnotes(table: Table) -> list[str]:
 def _header(layout: Layout, part: Part) -> list[str]:
     """Return the rows of the header, a rule under every level but the last."""
     table = layout.table
-    levels = [_level(layout, part, depth) for depth in range(len(table.column_axes))]
-    if len(table.metrics) > 1:
-        levels.append([_metric(layout, index) for index in part.columns])
+    depth = max((len(column.texts) for column in table.columns), default=0)
+    levels = [_level(layout, part, level) for level in range(depth)]
     if any(table.has_published[index] for index in part.columns):
         shown = [field for index in part.columns for field in layout.fields[index]]
         levels.append([(field.title, field.span) for field in shown])
-    names = [escape(axis) for axis in table.row_axes]
+    names = [escape(name) for name in table.row_names]
+    if not levels:
+        return [_header_row(names, [("", layout.span(index)) for index in part.columns])]
     blank = [""] * len(names)
     lines: list[str] = []
     for level in levels[:-1]:
         lines += [_header_row(blank, level), _rules(level, len(names))]
     return [*lines, _header_row(names, levels[-1])]
-
-
-def _metric(layout: Layout, index: int) -> tuple[str, int]:
-    return escape(metric_label(layout.table.columns[index].metric)), layout.span(index)
 
 
 def _header_row(names: Sequence[str], level: Iterable[tuple[str, int]]) -> str:
@@ -152,12 +143,14 @@ def _level(layout: Layout, part: Part, depth: int) -> list[tuple[str, int]]:
     groups: list[tuple[str, int]] = []
     before: tuple[str, ...] | None = None
     for index in part.columns:
-        labels = layout.table.column_labels(index)[: depth + 1]
-        span = layout.span(index)
+        column = layout.table.columns[index]
+        labels, span = column.texts[: depth + 1], layout.span(index)
         if labels == before:
             groups[-1] = (groups[-1][0], groups[-1][1] + span)
         else:
-            groups.append((escape(labels[-1]), span))
+            is_last = depth == len(column.texts) - 1
+            text = escape(labels[-1]) + (marks(column.marks) if is_last else "")
+            groups.append((text, span))
         before = labels
     return groups
 
@@ -177,13 +170,3 @@ def _unrepeated(labels: Sequence[str], above: Sequence[str]) -> list[str]:
     while same < len(labels) - 1 and same < len(above) and labels[same] == above[same]:
         same += 1
     return [""] * same + list(labels[same:])
-
-
-def _values(column: Column, entry: Entry) -> Iterator[tuple[str, str]]:
-    if entry.value is not None:
-        yield "", signed(numbers.number(column.metric, entry.value))
-    if entry.std is not None:
-        yield ".n", str(entry.n)
-        yield ".std", numbers.number(column.metric, entry.std)
-    if entry.published is not None:
-        yield ".published", signed(numbers.number(column.metric, entry.published))

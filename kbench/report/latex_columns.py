@@ -11,12 +11,13 @@ from functools import cached_property
 
 from kbench.report import numbers
 from kbench.report.latex_text import escape
-from kbench.report.notes import metric_label
-from kbench.report.table import Column, Entry, Table
+from kbench.report.reference import Sign
+from kbench.report.table import Entry, Table
 
 Pair = tuple[str, str]
 COMMAND = re.compile(r"\\[A-Za-z]+|[\\{}$]")
 GAP = 2
+SIGNS: dict[Sign, str] = {"": "", "~": r"$\sim$", ">": "$>$"}
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Field:
 
     title: str
     glue: str
-    pair: Callable[[Column, Entry, int | None], Pair]
+    pair: Callable[[Entry, int | None], Pair]
     span: int = 2
     digits: int = 0
 
@@ -42,9 +43,9 @@ class Field:
         """Return the columns as `tabular` takes them."""
         return "c" if self.span == 1 else f"r@{{{self.glue}}}l"
 
-    def cell(self, column: Column, entry: Entry, common_n: int | None) -> str:
+    def cell(self, entry: Entry, common_n: int | None) -> str:
         """Return the cells of an entry."""
-        left, right = self.pair(column, entry, common_n)
+        left, right = self.pair(entry, common_n)
         if self.span == 1:
             missing = self.digits - _visible(left) if is_number(left) else 0
             return rf"\phantom{{{'0' * missing}}}{left}" if missing else left
@@ -75,7 +76,7 @@ class Layout:
     @property
     def label_width(self) -> int:
         """Return about how many characters wide the row labels are."""
-        labels = zip(self.table.row_axes, *(row.labels for row in self.table.rows), strict=True)
+        labels = zip(self.table.row_names, *(row.texts for row in self.table.rows), strict=True)
         return sum(max(map(len, texts)) + GAP for texts in labels)
 
     def span(self, index: int) -> int:
@@ -90,12 +91,10 @@ class Layout:
         """Yield the cells of a row."""
         for index in indices:
             for field in self.fields[index]:
-                column = self.table.columns[index]
-                yield field.cell(column, entries[index], self.table.common_n)
+                yield field.cell(entries[index], self.table.common_n)
 
     def _pairs(self, field: Field, index: int) -> Iterator[Pair]:
-        column, common_n = self.table.columns[index], self.table.common_n
-        return (field.pair(column, row[index], common_n) for row in self.table.entries)
+        return (field.pair(row[index], self.table.common_n) for row in self.table.entries)
 
     def _fit(self, field: Field, index: int) -> Field:
         pairs = list(self._pairs(field, index))
@@ -110,10 +109,8 @@ class Layout:
             pairs = self._pairs(field, index)
             longest = max((_visible(left + right) for left, right in pairs), default=0)
             total += max(longest, _visible(field.title)) + GAP
-        metric = self.table.columns[index].metric
-        labels = [metric_label(metric)] if len(self.table.metrics) > 1 else []
-        labels += [text for text in reversed(self.table.column_labels(index)) if text]
-        return max(total, len(labels[0]) + GAP)
+        texts = [text for text in self.table.columns[index].texts if text]
+        return max(total, len(texts[-1]) + GAP) if texts else total
 
 
 def signed(text: str) -> str:
@@ -134,27 +131,28 @@ def marks(names: Iterable[str]) -> str:
     return rf"\textsuperscript{{{joined}}}" if joined else ""
 
 
-def _measured(column: Column, entry: Entry, common_n: int | None) -> Pair:
+def _measured(entry: Entry, common_n: int | None) -> Pair:
     if entry.value is None:
         text = "--" if entry.text == "-" else escape(entry.text)
         return text, marks(entry.marks)
-    mean = signed(numbers.number(column.metric, entry.value))
+    mean = signed(numbers.number(entry.metric, entry.value))
     mean = rf"\textbf{{{mean}}}" if entry.is_best else mean
     mean = rf"\underline{{{mean}}}" if entry.is_second else mean
-    return mean, _thin(numbers.spread(column.metric, entry, common_n)) + marks(entry.marks)
+    return mean, _thin(numbers.spread(entry, common_n)) + marks(entry.marks)
 
 
-def _published(column: Column, entry: Entry, _: int | None) -> Pair:
+def _published(entry: Entry, _: int | None) -> Pair:
+    text = numbers.published(entry)
     if entry.published is None:
-        return "--", ""
-    mean = signed(numbers.number(column.metric, entry.published))
-    return mean, _thin(numbers.published_spread(column.metric, entry))
+        return escape(text), ""
+    mean = SIGNS[entry.sign] + signed(text.removeprefix(entry.sign))
+    return mean, _thin(numbers.published_spread(entry))
 
 
-def _difference(column: Column, entry: Entry, _: int | None) -> Pair:
+def _difference(entry: Entry, _: int | None) -> Pair:
     if entry.difference is None:
-        return entry.verdict or "--", ""
-    return signed(numbers.difference(column.metric, entry.difference)), entry.verdict or ""
+        return entry.verdict or "", ""
+    return signed(numbers.difference(entry.metric, entry.difference)), entry.verdict or ""
 
 
 def _thin(text: str) -> str:

@@ -73,7 +73,7 @@ def _stripes(layout: Layout, room: float) -> Iterator[list[int]]:
 
 def _groups(layout: Layout, room: float) -> Iterator[list[int]]:
     columns = layout.table.columns
-    for _, group in groupby(range(len(columns)), key=lambda i: columns[i].heading.labels[0]):
+    for _, group in groupby(range(len(columns)), key=lambda i: columns[i].texts[:1]):
         members = list(group)
         if sum(layout.widths[index] for index in members) <= room:
             yield members

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 
 from tabulate import tabulate
 
-from kbench.report.notes import metric_label
-from kbench.report.numbers import difference, number, published_spread, spread
-from kbench.report.table import Column, Entry, Table
+from kbench.report import numbers
+from kbench.report.headings import Heading
+from kbench.report.table import Entry, Table
 
 SPECIAL = re.compile(r"[\\`*|<>&$~\[\]]|(?<![^\W_])_|_(?![^\W_])")
 SPACES = re.compile(r"\s+")
@@ -36,52 +36,61 @@ def escape(text: str) -> str:
 
 
 def _grid(table: Table) -> str:
-    headers = [*map(escape, table.row_axes)]
+    headers = [*map(escape, table.row_names)]
     for index in range(len(table.columns)):
         headers += _headers(table, index)
     body = [
-        [*map(escape, row.labels), *_cells(table, entries)]
+        [*_labels(row), *_cells(table, entries)]
         for row, entries in zip(table.rows, table.entries, strict=True)
     ]
-    align = ["left" if i < len(table.row_axes) else "right" for i in range(len(headers))]
+    align = ["left" if i < len(table.row_names) else "right" for i in range(len(headers))]
     return tabulate(body, headers, tablefmt="pipe", disable_numparse=True, colalign=align)
 
 
+def _labels(row: Heading) -> list[str]:
+    """Return the texts of a row, its footnotes behind the innermost that is not empty."""
+    texts = [*map(escape, row.texts)]
+    if row.marks:
+        last = max((i for i, text in enumerate(texts) if text), default=0)
+        texts[last] += _marked(row.marks)
+    return texts
+
+
 def _headers(table: Table, index: int) -> Iterator[str]:
-    labels = [part for part in table.column_labels(index) if part]
-    labels += [metric_label(table.columns[index].metric)] if len(table.metrics) > 1 else []
-    name = escape(" / ".join(labels))
-    yield name
+    column = table.columns[index]
+    name = escape(" / ".join(part for part in column.texts if part))
+    yield name + _marked(column.marks)
     if table.has_published[index]:
-        yield f"{name} published"
-        yield f"{name} Δ"
+        yield f"{name} published".strip()
+        yield f"{name} Δ".strip()
 
 
 def _cells(table: Table, entries: Iterable[Entry]) -> Iterator[str]:
-    for index, (column, entry) in enumerate(zip(table.columns, entries, strict=True)):
-        yield _measured(column, entry, table.common_n)
+    for index, entry in enumerate(entries):
+        yield _measured(entry, table.common_n)
         if table.has_published[index]:
-            yield _published(column, entry)
-            yield _difference(column, entry)
+            yield escape(numbers.published(entry)) + numbers.published_spread(entry)
+            yield _difference(entry)
 
 
-def _measured(column: Column, entry: Entry, common_n: int | None) -> str:
+def _measured(entry: Entry, common_n: int | None) -> str:
     text = entry.text
     if entry.value is not None:
-        text = number(column.metric, entry.value) + spread(column.metric, entry, common_n)
+        text = numbers.number(entry.metric, entry.value) + numbers.spread(entry, common_n)
     if entry.is_best:
         text = f"**{text}**"
     if entry.is_second:
         text = f"_{text}_"
-    return f"{text} [{','.join(entry.marks)}]" if entry.marks else text
+    return text + _marked(entry.marks)
 
 
-def _published(column: Column, entry: Entry) -> str:
-    if entry.published is None:
-        return "-"
-    return number(column.metric, entry.published) + published_spread(column.metric, entry)
+def _difference(entry: Entry) -> str:
+    if entry.difference is None:
+        return entry.verdict or ""
+    return f"{numbers.difference(entry.metric, entry.difference)} {entry.verdict or ''}".strip()
 
 
-def _difference(column: Column, entry: Entry) -> str:
-    signed = "" if entry.difference is None else difference(column.metric, entry.difference)
-    return f"{signed} {entry.verdict or ''}".strip()
+def _marked(marks: Iterable[str]) -> str:
+    """Return footnote marks in brackets, or nothing."""
+    joined = ",".join(marks)
+    return f" [{joined}]" if joined else ""

@@ -1,16 +1,16 @@
-"""What was measured in a place of a table: one point, or the difference of two."""
+"""What was measured in a place of a table: one point, or two of them combined."""
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from kbench.metrics import Metric
 from kbench.report.axes import NOT_SET, Path
 from kbench.report.collect import Point
+from kbench.report.headings import Heading
 from kbench.report.protocol import is_papers_protocol, protocol_differences
-from kbench.report.reference import Heading
+from kbench.report.quantity import Operation, Quantity, combine, with_part
 from kbench.report.remarks import NOT_RUN, absence, point_remarks
-from kbench.report.statistics import Sample, paired_differences
-from kbench.suite_file import TableSpec
+from kbench.report.statistics import Sample
+from kbench.table_file import TableSpec
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,15 @@ class Measured:
         text: What stands there without values.
         remarks: What has to be known about it.
         is_papers_protocol: Whether all images and the full scale were used, and like was
-            subtracted from like.
+            combined with like.
+        has_cells: Whether the suite has cells for it.
     """
 
     sample: Sample
     text: str
     remarks: tuple[str, ...] = ()
     is_papers_protocol: bool = True
+    has_cells: bool = True
 
     @property
     def is_missing(self) -> bool:
@@ -36,8 +38,11 @@ class Measured:
         return not self.sample and self.text in (NOT_RUN, NOT_SET)
 
 
-NOTHING = Measured({}, NOT_SET)
-ONE_SIDE = "{} on one side of the difference"
+NOTHING = Measured({}, NOT_SET, has_cells=False)
+SIDES: dict[Operation, str] = {
+    "minus": "{} on one side of the difference",
+    "over": "{} on one side of the ratio",
+}
 
 
 @dataclass(frozen=True)
@@ -47,46 +52,59 @@ class Measurements:
     Attributes:
         spec: The table as the suite asks for it.
         points: Its points, by row and column.
-        stale: Ids of cells whose record was made by older code.
     """
 
     spec: TableSpec
     points: Mapping[tuple[Path, Path], Point]
-    stale: Set[str]
 
-    def measure(self, row: Heading, column: Heading, metric: Metric) -> Measured:
-        """Return what was measured in one place; nothing for a difference of differences."""
-        if row.minus and column.minus:
+    def measure(self, row: Heading, column: Heading, quantity: Quantity) -> Measured:
+        """Return what was measured in one place; nothing where both directions are derived."""
+        part = row.part or column.part
+        if (row.operands and column.operands) or not (row.is_measured and column.is_measured):
             return NOTHING
-        if row.minus:
-            return self.subtract([(path, column.labels) for path in row.minus], metric)
-        if column.minus:
-            return self.subtract([(row.labels, path) for path in column.minus], metric)
+        if row.operands:
+            places = [(path, column.labels) for path in row.operands]
+            return self.combine(row.operation, places, quantity, part)
+        if column.operands:
+            places = [(row.labels, path) for path in column.operands]
+            return self.combine(column.operation, places, quantity, part)
         point = self.points.get((row.labels, column.labels))
         if point is None:
             return NOTHING
-        remarks = tuple(point_remarks(point, metric.name, self.stale))
-        sample = point.sample(metric.name)
+        remarks = tuple(_remarks(point, quantity, part))
+        sample = quantity.sample(point, part)
         return Measured(sample, absence(point), remarks, is_papers_protocol(point.cell))
 
-    def subtract(self, places: Sequence[tuple[Path, Path]], metric: Metric) -> Measured:
-        """Return the differences, seed by seed, of the points in two places."""
+    def combine(
+        self,
+        operation: Operation,
+        places: Sequence[tuple[Path, Path]],
+        quantity: Quantity,
+        part: str,
+    ) -> Measured:
+        """Return differences or ratios, seed by seed, of the points in two places."""
         points = [self.points[place] for place in places if place in self.points]
         if len(points) < 2:
             return NOTHING
-        first, second = (point.sample(metric.name) for point in points)
+        first, second = (quantity.sample(point, part) for point in points)
         unlike = protocol_differences(points, self.spec).values()
-        remarks = [*self._remarks(points, metric), *map(ONE_SIDE.format, unlike)]
+        told = [
+            f"{_name(point, points)}: {text}"
+            for point in points
+            for text in _remarks(point, quantity, part)
+        ]
+        remarks = (*told, *map(SIDES[operation].format, unlike))
         text = "no common seed"
         if not (first and second):
             text = absence(points[1] if first else points[0])
         is_comparable = all(is_papers_protocol(point.cell) for point in points) and not unlike
-        return Measured(paired_differences(first, second), text, tuple(remarks), is_comparable)
+        return Measured(combine(operation, first, second), text, remarks, is_comparable)
 
-    def _remarks(self, points: Sequence[Point], metric: Metric) -> Iterator[str]:
-        for point in points:
-            for text in point_remarks(point, metric.name, self.stale):
-                yield f"{_name(point, points)}: {text}"
+
+def _remarks(point: Point, quantity: Quantity, part: str) -> Iterator[str]:
+    names = [name for name in (quantity.first, quantity.second) if name]
+    found = [text for name in names for text in point_remarks(point, with_part(name, part))]
+    yield from dict.fromkeys(found)
 
 
 def _name(point: Point, points: Sequence[Point]) -> str:

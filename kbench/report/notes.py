@@ -1,42 +1,18 @@
-"""Caption and footnotes that hold for a whole table."""
+"""Footnotes that hold for a whole table."""
 
 from collections.abc import Sequence
 
-from kbench.metrics import Metric, find_metric
+from kbench.catalogue import find_entry
 from kbench.report.best import Standings
 from kbench.report.collect import Point
-from kbench.report.published import PublishedTable
+from kbench.report.lookup import Paper
+from kbench.report.published_notes import legend, source_notes
 from kbench.report.statistics import LEVEL
 from kbench.report.table import Entry, most_common_n
-from kbench.suite_file import SuiteFile, TableSpec
+from kbench.suite_file import SuiteFile
+from kbench.table_file import TableSpec
 
-ARROWS = {"max": " ↑", "min": " ↓", "none": ""}
-SPREADS = {
-    "none": "no spread",
-    "sample_std": "± is the sample standard deviation",
-    "unknown": "meaning of ± not stated, read as a sample standard deviation",
-}
 SPREAD = "mean ± sample standard deviation, n = {} seeds unless given; without ± a single seed"
-MATCH = (
-    "match: the published value lies in the seed noise, that is in the 95 % interval of Welch's"
-    " test where the paper gives a standard deviation and its runs, else in the prediction interval"
-    " of the paper's number of runs (of one run where it is not stated)"
-)
-NOT_COMPARED = "n/a: no published number, another protocol, or neither seed noise nor a tolerance"
-
-
-def metric_label(metric: Metric) -> str:
-    """Return name, direction and unit of a metric."""
-    unit = f" ({metric.unit})" if metric.unit else ""
-    return f"{metric.name}{ARROWS[metric.direction]}{unit}"
-
-
-def caption(suite: SuiteFile, spec: TableSpec) -> str:
-    """Return the title, with the metric if there is one only."""
-    title = spec.title or suite.title
-    if len(spec.metric) > 1:
-        return title
-    return f"{title}: {metric_label(find_metric(spec.metric[0]))}"
 
 
 def table_notes(
@@ -44,7 +20,7 @@ def table_notes(
     spec: TableSpec,
     points: Sequence[Point],
     standings: Standings,
-    paper: PublishedTable | None,
+    papers: Sequence[Paper],
     grid: Sequence[Sequence[Entry]],
 ) -> tuple[str, ...]:
     """Return the footnotes of a table: spread, marks, protocol, published numbers, own notes."""
@@ -55,9 +31,16 @@ def table_notes(
     notes += [SPREAD.format(common_n)] if common_n else []
     notes += _best_notes(spec, standings, entries)
     notes += _protocol_notes(points, whose)
-    if paper is not None:
-        notes += _published_notes(spec, paper, entries)
-    return (*notes, *suite.notes, *spec.notes)
+    notes += source_notes([paper.table for paper in papers])
+    notes += legend(spec.tolerance, entries) if papers else []
+    return (*notes, *_dataset_notes(points), *suite.notes, *spec.notes)
+
+
+def _dataset_notes(points: Sequence[Point]) -> list[str]:
+    """Return what has to be known about the datasets of a table."""
+    datasets = {point.cell.dataset.name: point.cell.dataset.label for point in points}
+    found = {label: find_entry("dataset", name).note for name, label in datasets.items()}
+    return [f"{label}: {note}" for label, note in found.items() if note]
 
 
 def _best_notes(spec: TableSpec, standings: Standings, entries: Sequence[Entry]) -> list[str]:
@@ -79,7 +62,10 @@ def _best_notes(spec: TableSpec, standings: Standings, entries: Sequence[Entry])
 
 def _protocol_notes(points: Sequence[Point], whose: str) -> list[str]:
     scales = dict.fromkeys(point.cell.scale for point in points if point.cell.scale != "full")
-    notes = [f"scale {scale}: not the {whose} protocol" for scale in scales]
+    notes = [
+        f"scale {scale}: not the {whose} protocol; its numbers are not comparable, no verdicts"
+        for scale in scales
+    ]
     for limit in dict.fromkeys(point.cell.limit for point in points):
         parts = [
             f"{count} {split} images"
@@ -89,24 +75,3 @@ def _protocol_notes(points: Sequence[Point], whose: str) -> list[str]:
         if parts:
             notes.append(f"limit: only the first {' and '.join(parts)}")
     return notes
-
-
-def _published_notes(spec: TableSpec, paper: PublishedTable, entries: Sequence[Entry]) -> list[str]:
-    protocol = paper.protocol
-    runs = "number of runs not stated" if protocol.runs is None else f"runs: {protocol.runs}"
-    source = (
-        f"published: {paper.source}; {runs}; {SPREADS[protocol.spread]};"
-        f" epoch reported: {protocol.selection.replace('_', ' ')}"
-    )
-    notes = [". ".join(part.rstrip(".") for part in (source, protocol.note, paper.note) if part)]
-    if all(entry.published is None for entry in entries):
-        return notes
-    legends = {
-        "match": MATCH,
-        "close": f"close: no match, but within the tolerance of {spec.tolerance}",
-        "off": "off: outside",
-        "n/a": NOT_COMPARED,
-    }
-    given = {entry.verdict for entry in entries if entry.published is not None}
-    legend = [text for verdict, text in legends.items() if verdict in given]
-    return [*notes, "; ".join(legend)] if legend else notes

@@ -4,12 +4,20 @@ from kbench.metrics import Metric
 from kbench.report.table import Entry
 
 ASCII_MINUS = "-"
+SMALL_DIGITS = 2
 
 
 def number(metric: Metric, value: float) -> str:
-    """Return a value with the metric's decimals, and thousands apart where it has none."""
+    """Return a value with the metric's decimals, and thousands apart where it has none.
+
+    What would be all zeros without being zero has two digits and an exponent, as `2.0e-08`.
+    """
     text = f"{value:,.0f}" if metric.decimals == 0 else f"{value:.{metric.decimals}f}"
-    return text.removeprefix(ASCII_MINUS) if float(text.replace(",", "")) == 0 else text
+    if float(text.replace(",", "")) != 0:
+        return text
+    if value != 0 and metric.decimals and not metric.unit and metric.direction == "min":
+        return f"{value:.{SMALL_DIGITS - 1}e}"
+    return text.removeprefix(ASCII_MINUS)
 
 
 def difference(metric: Metric, value: float) -> str:
@@ -19,18 +27,25 @@ def difference(metric: Metric, value: float) -> str:
     return f"±{text}" if is_zero else f"{'' if value < 0 else '+'}{text}"
 
 
-def spread(metric: Metric, entry: Entry, common_n: int | None) -> str:
+def spread(entry: Entry, common_n: int | None) -> str:
     """Return what stands behind a mean: nothing, the deviation, or the deviation and n.
 
     A count that is the same for every seed, such as that of parameters, has no deviation.
     """
-    is_constant = entry.std == 0 and not metric.unit
+    is_constant = entry.std == 0 and not entry.metric.unit
     if entry.std is None or is_constant:
         return ""
     count = "" if entry.n == common_n else f" (n={entry.n})"
-    return f" ± {number(metric, entry.std)}{count}"
+    return f" ± {number(entry.metric, entry.std)}{count}"
 
 
-def published_spread(metric: Metric, entry: Entry) -> str:
+def published(entry: Entry) -> str:
+    """Return the published number with its sign; empty where the paper has no cell."""
+    if entry.published is None:
+        return entry.published_text
+    return f"{entry.sign}{number(entry.metric, entry.published)}"
+
+
+def published_spread(entry: Entry) -> str:
     """Return what stands behind a published mean."""
-    return "" if entry.published_std is None else f" ± {number(metric, entry.published_std)}"
+    return "" if entry.published_std is None else f" ± {number(entry.metric, entry.published_std)}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from kbench.cell import Cell
 from kbench.report.axes import Path
 from kbench.report.collect import Point
-from kbench.suite_file import TableSpec
+from kbench.table_file import TableSpec
 
 RECIPE_FIELDS = ("loader", "precision", "batch_size")
 

@@ -6,6 +6,7 @@ with evidence `unknown`.
 """
 
 from collections import Counter
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,8 +14,8 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from kbench.errors import SuiteError, guess
+from kbench.file_model import Items, Model
 from kbench.findings import Findings, Loc, explain
-from kbench.suite_file import Items, Model
 from kbench.yaml_file import Document, read_yaml
 
 Kind = Literal["absolute", "delta", "ratio", "threshold", "lower_bound", "marker"]
@@ -25,8 +26,6 @@ Existence = Literal["confirmed", "unconfirmed"]
 Selection = Literal["last", "best_test", "val", "unknown"]
 Spread = Literal["none", "sample_std", "unknown"]
 Count = Annotated[int, Field(ge=1)]
-# By table, row, column and metric.
-Texts = dict[tuple[str, str, str, str], str]
 NonNegative = Annotated[float, Field(ge=0)]
 
 
@@ -105,7 +104,9 @@ class PublishedCell(Model):
         evidence: Where it stands.
         precision: Largest error of reading it off a figure.
         variant: Variant of the operator, where a paper has several.
+        statistic: What it is of its runs.
         note: What to know about it.
+        text: The number as the file writes it, digits that are zero too; filled in by the reader.
     """
 
     row: str
@@ -120,7 +121,15 @@ class PublishedCell(Model):
     evidence: Evidence
     precision: NonNegative | None = None
     variant: str | None = None
+    statistic: Literal["mean", "best"] = "mean"
     note: str | None = None
+    text: str | None = None
+
+    @property
+    def rounding(self) -> float:
+        """Return half of the last digit that is written, or the precision if that is more."""
+        exponent = Decimal(self.text or repr(self.value)).as_tuple().exponent
+        return max(float(Decimal((0, (5,), int(exponent) - 1))), self.precision or 0.0)
 
 
 class PublishedTable(Model):
@@ -218,18 +227,23 @@ def read_published(path: Path) -> Published:
     for index, table in enumerate(published.tables):
         _check_table(document, findings, index, table)
     findings.stop()
-    return published
+    return _add_texts(document)
 
 
-def read_texts(path: Path) -> Texts:
-    """Return every number of a file that `read_published` accepts as it is written."""
-    document = read_yaml(path)
-    return {
-        (table["id"], cell["row"], cell["column"], cell.get("metric") or table["metric"]): text
+def _add_texts(document: Document) -> Published:
+    """Return a file that is known to be right, every number with its digits."""
+    texts = {loc: text for loc, text in document.texts.items() if text != "null"}
+    tables = [
+        {
+            **table,
+            "cells": [
+                {**cell, "text": texts.get(("tables", i, "cells", j, "value"))}
+                for j, cell in enumerate(table["cells"])
+            ],
+        }
         for i, table in enumerate(document.value["tables"])
-        for j, cell in enumerate(table["cells"])
-        if (text := document.texts.get(("tables", i, "cells", j, "value"))) is not None
-    }
+    ]
+    return Published.model_validate({**document.value, "tables": tables})
 
 
 def _known_keys(loc: Loc) -> list[str]:

@@ -1,59 +1,74 @@
-"""Measured numbers beside published ones: which number belongs where, difference and verdict."""
+"""Published numbers in the unit of ours: what can be compared, and what is printed as it stands."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from kbench.errors import SuiteError, unknown
 from kbench.metrics import Metric
-from kbench.report.axes import Path, order
-from kbench.report.published import Published, PublishedCell, PublishedTable
-from kbench.report.statistics import Summary, noise
-from kbench.suite_file import PublishedSpec, SuiteFile, TableSpec
+from kbench.report.headings import Heading
+from kbench.report.lookup import Paper
+from kbench.report.published import PublishedCell, PublishedTable
+from kbench.report.quantity import Operation, Quantity
+from kbench.report.statistics import summarise
 
+Sign = Literal["", "~", ">"]
 Verdict = Literal["match", "close", "off", "not run", "n/a"]
-SEPARATOR = "/"
-MINUS = " - "
-METRIC_NAMES = {"num_params": "params_m"}
+# Our units in one unit of the paper.
 UNITS = {
     ("million", ""): 1e6,
     ("count", ""): 1.0,
+    ("fraction", ""): 1.0,
     ("fraction", "percent"): 100.0,
-    ("s", "s"): 1.0,
+    ("percent", ""): 0.01,
+    ("ratio", ""): 1.0,
+    ("factor", ""): 1.0,
+    ("mse", ""): 1.0,
+    ("pixels", ""): 1.0,
+    ("pixels", "px"): 1.0,
+    ("pixels", "taps"): 1.0,
+    ("taps", ""): 1.0,
+    ("grid units", ""): 1.0,
     ("seconds", "s"): 1.0,
+    ("s/epoch", "s"): 1.0,
     ("minutes", "s"): 60.0,
     ("hours", "s"): 3600.0,
     ("GB", "MiB"): 1e9 / 2**20,
 }
+POINTS = ("points", "percentage points", "percentage_points")
 DELTA_UNITS = dict.fromkeys(
-    (unit, "percent") for unit in ("points", "percentage points", "percentage_points")
+    (unit, ours) for unit in (*POINTS, "percent") for ours in ("percent", "points")
 )
+ANY_UNIT = "per_cell"
+ERROR = "error_pct"
+WHOLE_PERCENT = 100.0
 EVIDENCE = {
     "figure": "published value read off a figure",
     "code_log": "published value from the authors' released files",
     "secondary": "published value from a secondary source",
     "quoted": "published value quoted by the paper from elsewhere",
 }
+KINDS = {
+    "threshold": "{} (threshold)",
+    "marker": "{} (marker)",
+    "lower_bound": "> {}",
+    "delta": "{} (difference)",
+    "ratio": "{} (ratio)",
+    "absolute": "{}",
+}
+BEST = "published value is the best of several runs, ours a mean: not compared"
+NOT_OF_PAPER = "published value is a level of reference, not the paper's: not compared"
+OTHER = "published: {}, not comparable with this number"
 
 
 @dataclass(frozen=True)
-class Heading:
-    """A row, or a column without its metric.
+class Source:
+    """Place of a published number."""
 
-    Attributes:
-        labels: Labels on the axes, outermost first.
-        minus: Labels of two others of which this one shows the paired difference.
-    """
-
-    labels: Path
-    minus: tuple[Path, Path] | None = None
-
-    @property
-    def key(self) -> str:
-        """Return the labels as suite files write them."""
-        return SEPARATOR.join(self.labels)
+    table: str
+    row: str
+    column: str
+    metric: str
 
 
 @dataclass(frozen=True)
@@ -61,11 +76,17 @@ class Reference:
     """A published number in the unit of the measured one.
 
     Attributes:
-        value: The number; None if it is not known or cannot be compared.
+        value: The number; None if it is not known or cannot be converted.
         std: Its standard deviation.
         n: Runs behind it.
         remarks: What to know about it.
         factor: Our units in one unit of the paper.
+        text: What is printed in place of a number that cannot be converted.
+        rounding: Largest error by rounding; None where seeds spread more than digits.
+        reading: Largest error of reading it off a figure.
+        sign: What is printed before it: `~` if it was read off a figure, `>` for a lower bound.
+        is_comparable: Whether it may be held against a mean of ours.
+        sources: Where it stands.
     """
 
     value: float | None
@@ -73,126 +94,39 @@ class Reference:
     n: int | None = None
     remarks: tuple[str, ...] = ()
     factor: float = 1.0
-
-
-def difference_headings(mapping: dict[str, str], paths: Iterable[Path]) -> list[Heading]:
-    """Return a heading for every key `a - b` of a mapping, a and b being rows or columns.
-
-    Args:
-        mapping: Of our labels to the paper's ids.
-        paths: The rows or columns there are.
-    """
-    known = {SEPARATOR.join(path): path for path in paths}
-    headings = []
-    for key in mapping:
-        first, minus, second = key.partition(MINUS)
-        if minus and key not in known and first in known and second in known:
-            depth = len(known[first])
-            labels = (key, *[""] * (depth - 1))
-            headings.append(Heading(labels, (known[first], known[second])))
-    return headings
-
-
-def headings(paths: Iterable[Path], mapping: dict[str, str]) -> tuple[Heading, ...]:
-    """Return the rows or columns in the order of the suite, and the differences after them."""
-    ordered = order(paths)
-    return (*map(Heading, ordered), *difference_headings(mapping, ordered))
-
-
-def find_paper(
-    suite: SuiteFile, spec: TableSpec, published: Published | None
-) -> PublishedTable | None:
-    """Return the published table that a table names; None if it names none.
-
-    Raises:
-        SuiteError: If there is none of this name, or it lacks a row or column that is named.
-    """
-    if spec.published is None:
-        return None
-    place = f"suite {suite.suite!r}: table {spec.id!r}"
-    if published is None:
-        raise SuiteError([f"{place}: there are no published numbers of paper {suite.paper!r}"])
-    paper = published.table(spec.published.table)
-    findings = []
-    for part, mapping, labels in (
-        ("row", spec.published.rows, paper.rows),
-        ("column", spec.published.columns, paper.columns),
-    ):
-        ids = [label.id for label in labels]
-        findings += [
-            f"{place}: published {part}: {unknown(part, name, ids)}"
-            for name in mapping.values()
-            if name not in ids
-        ]
-    if findings:
-        raise SuiteError(findings)
-    return paper
+    text: str = ""
+    rounding: float | None = None
+    reading: float = 0.0
+    sign: Sign = ""
+    is_comparable: bool = True
+    sources: tuple[Source, ...] = ()
 
 
 def find_reference(
-    table: PublishedTable, spec: PublishedSpec, row: Heading, column: Heading, metric: Metric
+    papers: Sequence[Paper], row: Heading, column: Heading, quantity: Quantity
 ) -> Reference | None:
-    """Return the published number of a place of our table; None if the paper has none there."""
-    cell = find_cell(table, spec, row, column, metric)
-    if cell is None:
+    """Return the published number of a place of our table; None if no paper's table has one.
+
+    The first table with a number gives it; those of the others are remarks.
+    """
+    operation = row.operation or column.operation or quantity.operation
+    found = []
+    for paper in papers:
+        cells = paper.find_cells(row, column, quantity)
+        if cells:
+            readings = [_read(paper.table, cell, quantity, operation) for cell in cells]
+            found.append((paper.table, _merge(readings)))
+    if not found:
         return None
-    is_difference = row.minus is not None or column.minus is not None
-    return _reference(table, cell, metric, is_difference=is_difference)
-
-
-def find_cell(
-    table: PublishedTable, spec: PublishedSpec, row: Heading, column: Heading, metric: Metric
-) -> PublishedCell | None:
-    """Return the cell of the published table that belongs to a place of our table, if any.
-
-    A row or column is looked up as `label`, or as `label/metric` where the paper gives metrics rows
-    or columns of their own.
-    """
-    rows, columns = (
-        [mapping.get(key, key) for key in (f"{heading.key}/{metric.name}", heading.key)]
-        for mapping, heading in ((spec.rows, row), (spec.columns, column))
-    )
-    names = (metric.name, METRIC_NAMES.get(metric.name, metric.name))
-    for name, row_id, column_id in product(names, rows, columns):
-        cell = table.numbers.get((row_id, column_id, name))
-        if cell is not None:
-            return cell
-    return None
-
-
-def find_verdict(measured: Summary, reference: Reference, tolerance: float | None) -> Verdict:
-    """Return how a measured mean stands to a published one.
-
-    `match` if the difference lies within the noise of the seeds (`statistics.noise`), `close` if
-    within the tolerance, `off` if in neither; `n/a` if there is nothing to compare with.
-    """
-    if reference.value is None:
-        return "n/a"
-    distance = abs(measured.mean - reference.value)
-    half_width = noise(measured, reference.std, reference.n)
-    if half_width is not None and is_within(distance, half_width):
-        return "match"
-    if tolerance is not None and is_within(distance, tolerance):
-        return "close"
-    return "n/a" if half_width is None and tolerance is None else "off"
-
-
-def _reference(
-    table: PublishedTable, cell: PublishedCell, metric: Metric, *, is_difference: bool
-) -> Reference:
-    kind = cell.kind or table.kind
-    unit = cell.unit or table.unit
-    remarks = _remarks(cell)
-    if cell.value is None:
-        return Reference(None, remarks=tuple(remarks))
-    wanted = "delta" if is_difference else "absolute"
-    factor = _factor(unit, metric.unit, is_difference=is_difference)
-    if kind != wanted or factor is None:
-        text = f"published: {cell.value:g} {unit} ({kind}), not comparable with this number"
-        return Reference(None, remarks=(text, *remarks))
-    std = None if cell.std is None else cell.std * factor
-    runs = cell.n or table.protocol.runs
-    return Reference(cell.value * factor, std, runs, tuple(remarks), factor)
+    found.sort(key=lambda item: (item[1].value is None, not item[1].is_comparable))
+    first = found[0][1]
+    others = [
+        f"also published: {other.value:g} ({where.source})"
+        for where, other in found[1:]
+        if other.value is not None
+    ]
+    sources = [source for _, reference in found for source in reference.sources]
+    return replace(first, remarks=(*first.remarks, *others), sources=tuple(sources))
 
 
 def is_within(distance: float, bound: float) -> bool:
@@ -200,14 +134,97 @@ def is_within(distance: float, bound: float) -> bool:
     return distance <= bound or math.isclose(distance, bound, rel_tol=1e-9)
 
 
-def _remarks(cell: PublishedCell) -> list[str]:
-    remarks = [EVIDENCE[cell.evidence]] if cell.evidence in EVIDENCE else []
+def _read(
+    table: PublishedTable, cell: PublishedCell, quantity: Quantity, operation: Operation
+) -> Reference:
+    """Return one published cell in the unit of ours."""
+    kind, unit = cell.kind or table.kind, cell.unit or table.unit
+    sources = (Source(table.id, cell.row, cell.column, cell.metric or table.metric),)
+    remarks = tuple(_remarks(table, cell))
+    if cell.value is None:
+        return Reference(None, remarks=remarks, sources=sources)
+    metric = quantity.metric
+    factor = _factor(kind, unit, metric, operation)
+    if factor is None:
+        text = KINDS[kind].format(f"{cell.value:g} {unit}")
+        told = OTHER.format(text)
+        return Reference(None, remarks=(told, *remarks), text=text, sources=sources)
+    value = cell.value * factor
+    if sources[0].metric == ERROR and metric.direction == "max":
+        value = WHOLE_PERCENT - value
+        remarks = (f"published as an error of {cell.value:g} {unit}", *remarks)
+    return Reference(
+        value,
+        scaled(cell.std, factor),
+        cell.n or table.protocol.runs,
+        remarks,
+        factor,
+        rounding=cell.rounding * factor if is_count(metric) else None,
+        reading=scaled(cell.precision, factor) or 0.0,
+        sign=_sign(kind, cell),
+        is_comparable=table.from_paper and cell.statistic != "best",
+        sources=sources,
+    )
+
+
+def _sign(kind: str, cell: PublishedCell) -> Sign:
+    if kind == "lower_bound":
+        return ">"
+    return "~" if cell.evidence == "figure" else ""
+
+
+def scaled(value: float | None, factor: float) -> float | None:
+    """Return a value in another unit; None stays None."""
+    return None if value is None else value * factor
+
+
+def is_count(metric: Metric) -> bool:
+    """Return whether a metric counts something, so that seeds give the same number."""
+    return metric.decimals == 0 and not metric.unit
+
+
+def _merge(references: Sequence[Reference]) -> Reference:
+    """Return the mean of single runs; one reference is what it is."""
+    first = references[0]
+    if len(references) == 1:
+        return first
+    sources = tuple(source for item in references for source in item.sources)
+    summary = summarise(item.value for item in references if item.value is not None)
+    if summary is None:
+        return replace(first, sources=sources)
+    values = ", ".join(f"{item.value:g}" for item in references if item.value is not None)
+    shared = [text for text in first.remarks if all(text in item.remarks for item in references)]
+    remarks = (f"mean of {summary.n} published runs: {values}", *shared)
+    return replace(
+        first, value=summary.mean, std=summary.std, n=summary.n, remarks=remarks, sources=sources
+    )
+
+
+def _remarks(table: PublishedTable, cell: PublishedCell) -> Iterable[str]:
+    if cell.evidence in EVIDENCE:
+        yield EVIDENCE[cell.evidence]
     if cell.precision is not None:
-        remarks.append(f"published value known to within {cell.precision:g}")
-    return [*remarks, f"paper: {cell.note}"] if cell.note else remarks
+        yield f"published value known to within {cell.precision:g}"
+    if cell.statistic == "best":
+        yield BEST
+    if not table.from_paper and cell.value is not None:
+        yield NOT_OF_PAPER
+    if cell.note:
+        yield f"paper: {cell.note}"
 
 
-def _factor(unit: str, wanted: str, *, is_difference: bool) -> float | None:
-    if unit == wanted or (is_difference and (unit, wanted) in DELTA_UNITS):
+def _factor(kind: str, unit: str, metric: Metric, operation: Operation) -> float | None:
+    """Return our units in one of the paper's; None if the two cannot be compared."""
+    is_difference = operation == "minus" or metric.unit == "points"
+    allowed = {
+        "": ("absolute", "lower_bound"),
+        "minus": ("delta",),
+        "over": ("ratio", "absolute"),
+    }[operation]
+    if metric.unit == "points":
+        allowed = ("delta", "absolute")
+    if kind not in allowed:
+        return None
+    if unit in (metric.unit, ANY_UNIT) or (is_difference and (unit, metric.unit) in DELTA_UNITS):
         return 1.0
-    return UNITS.get((unit, wanted))
+    return UNITS.get((unit, metric.unit))

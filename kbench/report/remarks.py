@@ -1,15 +1,17 @@
 """What a reader has to know about a point: seeds that failed, are missing or are out of date."""
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
 from itertools import groupby
 
-from kbench.report.collect import Outcome, Point
+from kbench.report.collect import Point
+from kbench.report.outcome import Outcome
 
 WORDS = {
     "failed": "failed",
     "diverged": "diverged",
     "oom": "ran out of memory",
     "timeout": "exceeded the time limit",
+    "invalid": "invalid",
 }
 STALE = "made by an older version of the operator or of the training code"
 NOT_RUN = "not run"
@@ -27,21 +29,21 @@ def absence(point: Point) -> str:
     return WORDS[failed.pop()] if len(failed) == 1 else "failed"
 
 
-def point_remarks(point: Point, metric: str, stale: Set[str]) -> list[str]:
+def point_remarks(point: Point, metric: str) -> list[str]:
     """Return a line for every way in which seeds of a point are not as they should be.
 
     Args:
         point: The point.
         metric: The metric that is shown.
-        stale: Ids of cells whose record was made by older code.
     """
     total = len(point.outcomes)
+    what = "seeds" if point.cells_per_seed == 1 else "cells"
     groups = {status: point.with_status(status) for status in (*WORDS, "missing", "ok")}
     missing, done = groups["missing"], groups["ok"]
     unmeasured = [outcome for outcome in done if metric not in outcome.metrics]
-    old = [outcome for outcome in done if outcome.cell.id in stale]
+    old = [outcome for outcome in done if outcome.is_stale]
     remarks = [
-        f"{_share(len(groups[status]), total)}{word}{_reasons(groups[status])}"
+        f"{_share(len(groups[status]), total, what)}{word}{_reasons(groups[status])}"
         for status, word in WORDS.items()
         if groups[status]
     ]
@@ -50,12 +52,12 @@ def point_remarks(point: Point, metric: str, stale: Set[str]) -> list[str]:
     if unmeasured:
         remarks.append(f"{metric} is not in the record of {_seeds(unmeasured)}")
     if old:
-        remarks.append(f"{_share(len(old), total)}{STALE}")
+        remarks.append(f"{_share(len(old), total, what)}{STALE}")
     return remarks
 
 
-def _share(count: int, total: int) -> str:
-    return f"{count} of {total} seeds " if total > 1 else ""
+def _share(count: int, total: int, what: str) -> str:
+    return f"{count} of {total} {what} " if total > 1 else ""
 
 
 def _reasons(outcomes: Iterable[Outcome]) -> str:
@@ -68,7 +70,7 @@ def _reasons(outcomes: Iterable[Outcome]) -> str:
 
 def _seeds(outcomes: Iterable[Outcome]) -> str:
     """Return `seed 3`, or `seeds 0-2, 5`."""
-    seeds = sorted(outcome.cell.seed for outcome in outcomes)
+    seeds = sorted({outcome.cell.seed for outcome in outcomes})
     runs = []
     for _, group in groupby(enumerate(seeds), key=lambda pair: pair[1] - pair[0]):
         run = [seed for _, seed in group]

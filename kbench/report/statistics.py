@@ -67,6 +67,11 @@ def paired_differences(first: Sample, second: Sample) -> dict[int, float]:
     return {seed: value - second[seed] for seed, value in first.items() if seed in second}
 
 
+def paired_ratios(first: Sample, second: Sample) -> dict[int, float]:
+    """Return first / second for every seed that both have and of which second is not 0."""
+    return {seed: value / second[seed] for seed, value in first.items() if second.get(seed)}
+
+
 def compare(first: Sample, second: Sample) -> tuple[TestName, float] | None:
     """Test whether two means differ.
 

@@ -1,26 +1,18 @@
 """Tables: what is shown, before it is typeset."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
+from typing import Final
 
-from kbench.metrics import Metric, find_metric
+from kbench.metrics import Metric
 from kbench.report.axes import Path
-from kbench.report.reference import Heading, Verdict
+from kbench.report.headings import Heading
+from kbench.report.reference import Sign, Source, Verdict
 
-
-@dataclass(frozen=True)
-class Column:
-    """A column of numbers.
-
-    Attributes:
-        heading: Labels on the column axes.
-        metric: What its numbers are.
-    """
-
-    heading: Heading
-    metric: Metric
+NOT_KNOWN: Final = "n/a"
 
 
 @dataclass(frozen=True)
@@ -28,6 +20,7 @@ class Entry:
     """What stands in one place of a table.
 
     Attributes:
+        metric: What its numbers are.
         value: Mean over the seeds that are ok; None if there are none.
         std: Sample standard deviation; None for one seed.
         n: Number of seeds in the mean.
@@ -37,6 +30,11 @@ class Entry:
         published: The paper's number in the same unit.
         published_std: Its standard deviation, if the paper has one.
         published_n: Runs behind it, if the paper says so.
+        published_text: What stands in place of a published number; empty where the paper has no
+            cell.
+        sign: What stands before the published number, as `Reference` has it.
+        has_cells: Whether the suite has cells for this place.
+        sources: Places in the paper that the published number is from.
         difference: Measured minus published.
         verdict: How the measured number stands to the published one; None if the table has no
             published numbers.
@@ -44,6 +42,7 @@ class Entry:
         marks: Letters of the footnotes that hold the remarks.
     """
 
+    metric: Metric
     value: float | None = None
     std: float | None = None
     n: int = 0
@@ -53,6 +52,10 @@ class Entry:
     published: float | None = None
     published_std: float | None = None
     published_n: int | None = None
+    published_text: str = ""
+    sign: Sign = ""
+    has_cells: bool = True
+    sources: tuple[Source, ...] = ()
     difference: float | None = None
     verdict: Verdict | None = None
     remarks: tuple[str, ...] = ()
@@ -68,10 +71,12 @@ class Table:
         id: Name of the table within the suite.
         caption: What it shows.
         scales: Scales of its cells, usually one.
+        paper: Paper that the suite belongs to; empty without one.
         row_axes: Names of the row axes.
         column_axes: Names of the column axes, outermost first.
+        row_names: What stands above the texts of the rows, one name for each level.
         rows: Headings of the rows.
-        columns: Columns, those of one outer label side by side.
+        columns: Headings of the columns, those of one outer label side by side.
         entries: A tuple for each row with an entry for each column.
         notes: Footnotes of the whole table.
         footnotes: Letter and text of the footnotes of entries.
@@ -81,13 +86,20 @@ class Table:
     id: str
     caption: str
     scales: tuple[str, ...]
+    paper: str
     row_axes: Path
     column_axes: Path
+    row_names: Path
     rows: tuple[Heading, ...]
-    columns: tuple[Column, ...]
+    columns: tuple[Heading, ...]
     entries: tuple[tuple[Entry, ...], ...]
     notes: tuple[str, ...] = ()
     footnotes: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def all_entries(self) -> Iterator[Entry]:
+        """Yield the entries, row by row."""
+        return chain.from_iterable(self.entries)
 
     @cached_property
     def common_n(self) -> int | None:
@@ -97,23 +109,16 @@ class Table:
     @cached_property
     def metrics(self) -> tuple[Metric, ...]:
         """Return the metrics, each once."""
-        return tuple(dict.fromkeys(column.metric for column in self.columns))
-
-    def column_labels(self, column: int) -> Path:
-        """Return the labels of a column as headers show them, values of options with their name."""
-        heading = self.columns[column].heading
-        if heading.minus is not None:
-            return heading.labels
-        return tuple(
-            f"{axis.partition('.')[2]}={text}" if "." in axis else text
-            for axis, text in zip(self.column_axes, heading.labels, strict=True)
-        )
+        return tuple(dict.fromkeys(entry.metric for row in self.entries for entry in row))
 
     @cached_property
     def has_published(self) -> tuple[bool, ...]:
         """Return for each column whether it has published numbers beside its own."""
         return tuple(
-            any(row[index].published is not None for row in self.entries)
+            any(
+                row[index].published is not None or row[index].published_text not in ("", NOT_KNOWN)
+                for row in self.entries
+            )
             for index in range(len(self.columns))
         )
 
@@ -134,24 +139,26 @@ def most_common_n(entries: Iterable[Iterable[Entry]]) -> int | None:
     return max(sizes, key=lambda n: (sizes[n], n)) if sizes else None
 
 
-def make_columns(headings: Iterable[Heading], metrics: Sequence[str]) -> tuple[Column, ...]:
-    """Return a column for every heading and metric, the metrics innermost.
-
-    Raises:
-        UnknownNameError: If a metric is not known.
-    """
-    found = [find_metric(name) for name in metrics]
-    return tuple(Column(heading, metric) for heading in headings for metric in found)
-
-
-def number_remarks(
-    entries: Sequence[Sequence[Entry]],
-) -> tuple[tuple[tuple[Entry, ...], ...], tuple[tuple[str, str], ...]]:
+def number_remarks(table: Table) -> Table:
     """Give every remark a letter, in reading order; the same remark has the same letter."""
-    texts = dict.fromkeys(text for row in entries for entry in row for text in entry.remarks)
+    notes = [heading.notes for heading in (*table.columns, *table.rows)]
+    notes += [entry.remarks for row in table.entries for entry in row]
+    texts = dict.fromkeys(chain.from_iterable(notes))
     marks = {text: footnote_mark(index) for index, text in enumerate(texts)}
-    marked = tuple(
-        tuple(replace(entry, marks=tuple(marks[text] for text in entry.remarks)) for entry in row)
-        for row in entries
+    return replace(
+        table,
+        rows=_mark_headings(table.rows, marks),
+        columns=_mark_headings(table.columns, marks),
+        entries=tuple(tuple(_mark(entry, marks) for entry in row) for row in table.entries),
+        footnotes=tuple((mark, text) for text, mark in marks.items()),
     )
-    return marked, tuple((mark, text) for text, mark in marks.items())
+
+
+def _mark(entry: Entry, marks: Mapping[str, str]) -> Entry:
+    return replace(entry, marks=tuple(marks[text] for text in entry.remarks))
+
+
+def _mark_headings(headings: Iterable[Heading], marks: Mapping[str, str]) -> tuple[Heading, ...]:
+    return tuple(
+        replace(heading, marks=tuple(marks[text] for text in heading.notes)) for heading in headings
+    )

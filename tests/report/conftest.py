@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from kbench.catalogue import find_entry
 from kbench.cell import Cell, Choice, Limit
 from kbench.recipe import Recipe
-from kbench.record import Measurement, Record, record_path, write_record
+from kbench.record import TRAINING_VERSION, Measurement, Record, record_path, write_record
 from kbench.report.build import build_tables
+from kbench.report.outcome import read_outcomes
 from kbench.report.published import Published
 from kbench.report.table import Table
 from kbench.suite_file import SuiteFile
@@ -68,7 +70,12 @@ def write(results):
         measured = {name: Measurement(value, "percent", "max") for name, value in named.items()}
         directory = record_path(results, cell).parent
         directory.mkdir(parents=True)
-        write_record(directory, Record(cell, status, reason, measured if status == "ok" else {}))
+        versions = {
+            "training": TRAINING_VERSION,
+            "operator": find_entry("operator", cell.operator.name).version,
+        }
+        metrics = measured if status == "ok" else {}
+        write_record(directory, Record(cell, status, reason, metrics, versions=versions))
 
     return write
 
@@ -136,7 +143,7 @@ def table(make_cell, make_suite, write, results, published) -> Table:
         },
         tolerance=0.5,
     )
-    return build_tables(suite, cells, results, published)[0]
+    return build_tables(suite, read_outcomes(cells, results), published)[0]
 
 
 @pytest.fixture
@@ -155,4 +162,4 @@ def plain_table(make_cell, make_suite, write, results) -> Table:
         columns=["recipe.batch_size", "operator"],
         metric=["top1", "num_params"],
     )
-    return build_tables(suite, cells, results)[0]
+    return build_tables(suite, read_outcomes(cells, results))[0]

@@ -4,7 +4,8 @@ import pytest
 
 from kbench.cell import Limit
 from kbench.report.best import find_best, find_side
-from kbench.report.collect import collect, read_outcomes
+from kbench.report.collect import collect
+from kbench.report.outcome import read_outcomes
 
 
 @pytest.fixture

@@ -4,7 +4,9 @@ from dataclasses import replace
 import pytest
 
 from kbench.errors import SuiteError, UnknownNameError
+from kbench.metrics import find_metric
 from kbench.report.build import build_tables
+from kbench.report.outcome import read_outcomes
 from kbench.report.table import Entry
 
 
@@ -12,7 +14,7 @@ from kbench.report.table import Entry
 def places(table):
     """Return the entries of the demonstration by row and column key."""
     return {
-        (row.key, column.heading.key): entry
+        (row.key, column.key): entry
         for row, entries in zip(table.rows, table.entries, strict=True)
         for column, entry in zip(table.columns, entries, strict=True)
     }
@@ -20,7 +22,7 @@ def places(table):
 
 def test_rows_and_columns_have_the_order_of_the_suite(table):
     assert [row.key for row in table.rows] == ["digits", "tiny_1%", "svhn"]
-    assert [column.heading.key for column in table.columns] == ["conv", "lc", "lc - conv"]
+    assert [column.key for column in table.columns] == ["conv", "lc", "lc - conv"]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +65,7 @@ def test_best_and_second_are_those_computed_by_hand(places):
         ("tiny_1%", "lc", None, "n/a"),
         ("svhn", "conv", -9.9, "off"),
         ("svhn", "lc", -0.19, "close"),
-        ("svhn", "lc - conv", None, "n/a"),
+        ("svhn", "lc - conv", None, None),
     ],
 )
 def test_verdicts_are_those_computed_by_hand(places, row, column, difference, verdict):
@@ -90,13 +92,13 @@ def test_equal_remarks_share_a_footnote(table):
 
 def test_a_place_without_cells_is_empty(make_suite, make_cell, results):
     cells = [make_cell("digits", "conv"), make_cell("svhn", "lc")]
-    table = build_tables(make_suite(), cells, results)[0]
-    assert table.entries[0][1] == Entry(text="-")
+    table = build_tables(make_suite(), read_outcomes(cells, results))[0]
+    assert table.entries[0][1] == Entry(find_metric("top1"), text="-", has_cells=False)
 
 
 def test_a_number_that_was_not_measured_is_not_run(make_suite, make_cell, results, published):
     suite = make_suite(paper="demo", published={"table": "table1", "columns": {"conv": "baseline"}})
-    entry = build_tables(suite, [make_cell()], results, published)[0].entries[0][0]
+    entry = build_tables(suite, read_outcomes([make_cell()], results), published)[0].entries[0][0]
     assert (entry.text, entry.verdict, entry.published) == ("not run", "not run", 91.5)
 
 
@@ -110,10 +112,10 @@ def test_other_scales_have_a_difference_but_no_verdict(
         published={"table": "table1", "columns": {"conv": "baseline"}},
         tolerance=1.0,
     )
-    table = build_tables(suite, [cell], results, published)[0]
+    table = build_tables(suite, read_outcomes([cell], results), published)[0]
     entry = table.entries[0][0]
     assert (entry.difference, entry.verdict) == (0.0, "n/a")
-    assert "scale smoke: not the paper's protocol" in table.notes
+    assert table.notes[0].startswith("scale smoke: not the paper's protocol; its numbers are not")
 
 
 def test_unlike_cells_have_a_difference_but_no_verdict(
@@ -126,7 +128,7 @@ def test_unlike_cells_have_a_difference_but_no_verdict(
         write(cell, 91.0)
     spec = {"table": "table1", "columns": {"lc - conv": "gain"}}
     suite = make_suite(paper="demo", published=spec, tolerance=5.0)
-    entry = build_tables(suite, [first, second], results, published)[0].entries[0][2]
+    entry = build_tables(suite, read_outcomes([first, second], results), published)[0].entries[0][2]
     assert entry.verdict == "n/a"
     assert "precision bf16 instead of fp32 on one side of the difference" in entry.remarks
 
@@ -140,7 +142,7 @@ def test_differences_without_a_common_seed_are_not_made(
     suite = make_suite(
         paper="demo", published={"table": "table1", "columns": {"lc - conv": "gain"}}
     )
-    entry = build_tables(suite, cells, results, published)[0].entries[0][2]
+    entry = build_tables(suite, read_outcomes(cells, results), published)[0].entries[0][2]
     assert (entry.value, entry.text) == (None, "no common seed")
 
 
@@ -150,24 +152,24 @@ def test_differences_of_rows_are_made_too(make_suite, make_cell, results, write,
         write(cell, value)
     spec = {"table": "table1", "rows": {"lc - conv": "svhn"}, "columns": {"digits": "gain"}}
     suite = make_suite(paper="demo", published=spec, rows="operator", columns="dataset")
-    table = build_tables(suite, cells, results, published)[0]
+    table = build_tables(suite, read_outcomes(cells, results), published)[0]
     assert [row.key for row in table.rows] == ["lc", "conv", "lc - conv"]
     assert table.entries[2][0].value == 2.0
 
 
 def test_a_table_without_cells_says_so(make_suite, make_cell, results):
     suite = make_suite(where={"dataset": "svhn"})
-    table = build_tables(suite, [make_cell()], results)[0]
+    table = build_tables(suite, read_outcomes([make_cell()], results))[0]
     assert table.rows == ()
     assert table.notes == ("no cell of the suite belongs into this table",)
 
 
 def test_an_unknown_metric_is_refused(make_suite, make_cell, results):
     with pytest.raises(UnknownNameError, match=r"unknown metric 'top2' \(did you mean 'top"):
-        build_tables(make_suite(metric="top2"), [make_cell()], results)
+        build_tables(make_suite(metric="top2"), read_outcomes([make_cell()], results))
 
 
 def test_an_unknown_published_table_is_refused(make_suite, make_cell, results, published):
     suite = make_suite(paper="demo", published="table9")
     with pytest.raises(SuiteError, match="no published table 'table9'"):
-        build_tables(suite, [make_cell()], results, published)
+        build_tables(suite, read_outcomes([make_cell()], results), published)

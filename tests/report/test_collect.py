@@ -1,11 +1,11 @@
-import json
+from dataclasses import replace
 
 import pytest
 
 from kbench.cell import Choice
-from kbench.errors import RecordError, SuiteError
-from kbench.record import record_path
-from kbench.report.collect import collect, read_outcome, read_outcomes
+from kbench.errors import SuiteError
+from kbench.report.collect import collect
+from kbench.report.outcome import read_outcomes
 
 
 def test_seeds_of_one_place_are_one_point(make_cell, make_suite, write, results):
@@ -51,44 +51,22 @@ def test_a_point_that_would_mix_cells_names_the_axes_to_add(make_cell, make_suit
         collect(read_outcomes(cells, results), make_suite().tables[0])
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"schema_version": 0}, "schema version 0; this kbench reads 1"),
-        ({"id": "other"}, "holds cell 'other', not 'digits-resnet20_cifar-conv-s0-"),
-        ({"status": "fine"}, "unknown status 'fine'"),
-        ({"metrics": {"top1": 91.0}}, "not what this version of kbench writes"),
-        ({"metrics": {"top1": {"value": "high"}}}, "not what this version of kbench writes"),
-    ],
-    ids=["schema", "id", "status", "metrics", "value"],
-)
-def test_a_record_that_is_not_as_written_is_refused(make_cell, write, results, change, message):
-    cell = make_cell()
-    write(cell, 91.0)
-    path = record_path(results, cell)
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(RecordError, match=f"record.json: {message}"):
-        read_outcome(cell, results)
+def test_a_mean_over_an_axis_needs_all_of_its_cells(make_cell, make_suite, write, results):
+    images = [Choice("digits", {"size": size}) for size in (8, 16)]
+    cells = [make_cell(image, seed=seed) for image in images for seed in (0, 1)]
+    for value, cell in zip((20.0, 30.0, 24.0), cells, strict=False):
+        write(cell, value)
+    spec = make_suite(rows="architecture", mean_over=["dataset"]).tables[0]
+    (point,) = collect(read_outcomes(cells, results), spec)
+    assert point.sample("top1") == {0: 22.0}
 
 
-@pytest.mark.parametrize("content", ["", "{", "\xff", "[" * 9], ids=repr)
-def test_a_damaged_record_is_refused(make_cell, write, results, content):
-    cell = make_cell()
-    write(cell, 91.0)
-    record_path(results, cell).write_text(content, encoding="latin-1")
-    with pytest.raises(RecordError, match=r"record.json: not a readable record"):
-        read_outcome(cell, results)
-
-
-def test_all_damaged_records_are_named(make_cell, write, results):
-    cells = [make_cell(seed=seed) for seed in range(3)]
-    for cell in cells:
-        write(cell, 91.0)
-        record_path(results, cell).write_text("")
-    with pytest.raises(RecordError, match=r"(?s)(s[012]-.*not a readable record.*){3}"):
-        read_outcomes(cells, results)
-
-
-def test_a_results_folder_that_is_a_file_has_no_records(make_cell, results):
-    results.write_text("")
-    assert read_outcome(make_cell(), results).status == "missing"
+def test_labels_that_go_by_one_name_share_a_row(make_cell, make_suite, results):
+    cells = [make_cell(Choice("digits", {"size": size}, f"d{size}")) for size in (8, 16)]
+    cells[1] = replace(cells[1], operator=Choice("lc"))
+    spec = make_suite(rename={"d8": "d", "d16": "d"}).tables[0]
+    points = collect(read_outcomes(cells, results), spec)
+    assert [(point.row, point.column) for point in points] == [
+        (("d",), ("conv",)),
+        (("d",), ("lc",)),
+    ]

@@ -69,13 +69,23 @@ def test_json_can_be_read(report) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "name"), [("--markdown", "demo.md"), ("--latex", "demo.tex"), ("--csv", "demo.csv")]
+    ("option", "name"), [("--markdown", "demo.md"), ("--json", "demo.json"), ("--csv", "demo.csv")]
 )
 def test_output_is_a_file_for_each_suite(report, tmp_path: Path, option: str, name: str) -> None:
     folder = tmp_path / "tables"
     result = report(option, "--output", str(folder))
     assert result.stdout == ""
     assert "97.5" in (folder / name).read_text()
+
+
+def test_latex_output_is_a_file_a_table_with_numbers_and_a_document(report, tmp_path) -> None:
+    folder = tmp_path / "tables"
+    report("--latex", "--output", str(folder))
+    texts = {path.name: path.read_text() for path in folder.iterdir()}
+    assert set(texts) == {"demo.main.tex", "numbers.tex", "all.tex"}
+    assert r"\kbenchset" in texts["numbers.tex"]
+    assert r"\kbenchset" not in texts["demo.main.tex"]
+    assert r"\documentclass" in texts["all.tex"]
 
 
 def test_standalone_latex_is_a_document(report) -> None:

@@ -1,10 +1,13 @@
 import pytest
 
 from kbench.report.best import Standings
-from kbench.report.collect import Outcome, Point
+from kbench.report.collect import Point
 from kbench.report.entries import Entries
-from kbench.report.reference import Heading
-from kbench.report.table import make_columns
+from kbench.report.headings import Heading
+from kbench.report.lookup import Paper
+from kbench.report.measured import Measurements
+from kbench.report.outcome import Outcome
+from kbench.report.quantity import plain
 
 ROW, CONV = ("digits",), ("conv",)
 PLACE = (ROW, CONV, "top1")
@@ -21,8 +24,10 @@ def fill(make_cell, make_suite):
         outcome = Outcome(make_cell(), status, "", {"top1": 91.0} if status == "ok" else {})
         standings = Standings(None, ranks or {}, remarks or {}, frozenset(), untested=False)
         point = Point(ROW, CONV, (outcome,))
-        entries = Entries(spec, {(ROW, CONV): point}, standings, paper)
-        return entries.fill([Heading(ROW)], make_columns([Heading(CONV)], ["top1"]), set())[0][0]
+        papers = [Paper(spec.published[0], paper)] if paper else []
+        measurements = Measurements(spec, {(ROW, CONV): point})
+        entries = Entries(measurements, standings, papers)
+        return entries.fill([Heading(ROW)], [Heading(CONV, quantity=plain("top1"))])[0][0]
 
     return fill
 
@@ -33,7 +38,7 @@ def test_without_a_paper_there_is_no_verdict(fill):
 
 
 def test_what_the_paper_does_not_have_is_not_compared(fill, published):
-    assert fill(published.tables[0]).verdict == "n/a"
+    assert fill(published.tables[0]).verdict is None
 
 
 def test_a_published_number_stands_beside_with_difference_and_verdict(fill, published):

@@ -4,34 +4,39 @@ import pytest
 
 from kbench.metrics import find_metric
 from kbench.report.latex_columns import FIELDS, Layout, signed
-from kbench.report.reference import Heading
-from kbench.report.table import Column, Entry
+from kbench.report.table import Entry
 
-COLUMN = Column(Heading(("conv",)), find_metric("top1"))
+TOP1 = find_metric("top1")
 MEASURED, PUBLISHED, DIFFERENCE = FIELDS
 
 
 @pytest.mark.parametrize(
     ("field", "entry", "expected"),
     [
-        (MEASURED, Entry(value=91.0, n=1), "91.00 & "),
-        (MEASURED, Entry(value=91.0, std=0.5, n=3), r"91.00 & \,$\pm$\,0.50"),
-        (MEASURED, Entry(value=91.0, std=0.5, n=2), r"91.00 & \,$\pm$\,0.50 (n=2)"),
-        (MEASURED, Entry(value=91.0, n=1, is_best=True), r"\textbf{91.00} & "),
-        (MEASURED, Entry(value=91.0, n=1, is_second=True), r"\underline{91.00} & "),
-        (MEASURED, Entry(value=-1.0, n=1, marks=("a", "b")), r"$-$1.00 & \textsuperscript{a,b}"),
-        (MEASURED, Entry(text="not run"), r"\multicolumn{2}{c}{not run}"),
-        (MEASURED, Entry(text="-"), r"\multicolumn{2}{c}{--}"),
-        (PUBLISHED, Entry(published=91.0, published_std=0.1), r"91.00 & \,$\pm$\,0.10"),
-        (PUBLISHED, Entry(), r"\multicolumn{2}{c}{--}"),
-        (DIFFERENCE, Entry(difference=0.5, verdict="close"), "$+$0.50 & close"),
-        (DIFFERENCE, Entry(difference=-0.5, verdict="off"), "$-$0.50 & off"),
-        (DIFFERENCE, Entry(difference=0.001, verdict="match"), r"$\pm$0.00 & match"),
-        (DIFFERENCE, Entry(verdict="not run"), r"\multicolumn{2}{c}{not run}"),
+        (MEASURED, Entry(TOP1, value=91.0, n=1), "91.00 & "),
+        (MEASURED, Entry(TOP1, value=91.0, std=0.5, n=3), r"91.00 & \,$\pm$\,0.50"),
+        (MEASURED, Entry(TOP1, value=91.0, std=0.5, n=2), r"91.00 & \,$\pm$\,0.50 (n=2)"),
+        (MEASURED, Entry(TOP1, value=91.0, n=1, is_best=True), r"\textbf{91.00} & "),
+        (MEASURED, Entry(TOP1, value=91.0, n=1, is_second=True), r"\underline{91.00} & "),
+        (
+            MEASURED,
+            Entry(TOP1, value=-1.0, n=1, marks=("a", "b")),
+            r"$-$1.00 & \textsuperscript{a,b}",
+        ),
+        (MEASURED, Entry(TOP1, text="not run"), r"\multicolumn{2}{c}{not run}"),
+        (MEASURED, Entry(TOP1, text="-"), r"\multicolumn{2}{c}{--}"),
+        (PUBLISHED, Entry(TOP1, published=91.0, published_std=0.1), r"91.00 & \,$\pm$\,0.10"),
+        (PUBLISHED, Entry(TOP1), " & "),
+        (PUBLISHED, Entry(TOP1, published_text="n/a"), r"\multicolumn{2}{c}{n/a}"),
+        (PUBLISHED, Entry(TOP1, published=91.0, sign="~"), r"$\sim$91.00 & "),
+        (DIFFERENCE, Entry(TOP1, difference=0.5, verdict="close"), "$+$0.50 & close"),
+        (DIFFERENCE, Entry(TOP1, difference=-0.5, verdict="off"), "$-$0.50 & off"),
+        (DIFFERENCE, Entry(TOP1, difference=0.001, verdict="match"), r"$\pm$0.00 & match"),
+        (DIFFERENCE, Entry(TOP1, verdict="not run"), r"\multicolumn{2}{c}{not run}"),
     ],
 )
 def test_an_entry_is_typeset_in_two_columns(field, entry, expected):
-    assert field.cell(COLUMN, entry, 3) == expected
+    assert field.cell(entry, 3) == expected
 
 
 def test_published_fields_stand_where_there_are_published_numbers(table, plain_table):

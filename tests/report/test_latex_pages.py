@@ -33,13 +33,13 @@ def test_columns_of_one_outer_label_stay_together(plain_table):
     wide = replace(
         repeat(plain_table, 4),
         columns=tuple(
-            replace(column, heading=replace(column.heading, labels=(str(i), "x")))
+            replace(column, texts=(str(i), *column.texts))
             for i in range(4)
             for column in plain_table.columns
         ),
     )
     outer = [
-        {wide.columns[index].heading.labels[0] for index in part.columns}
+        {wide.columns[index].texts[0] for index in part.columns}
         for part in split(Layout(wide), turned=True)
     ]
     assert len(outer) > 1

@@ -1,13 +1,14 @@
 import pytest
 
-from kbench.metrics import find_metric
-from kbench.report.collect import Outcome, Point
+from kbench.report.collect import Point
+from kbench.report.headings import Heading
 from kbench.report.measured import NOTHING, Measurements
-from kbench.report.reference import Heading
+from kbench.report.outcome import Outcome
+from kbench.report.quantity import plain
 
-TOP1 = find_metric("top1")
+TOP1 = plain("top1")
 ROW, LC, CONV = Heading(("digits",)), ("lc",), ("conv",)
-GAIN = Heading(("lc - conv",), (LC, CONV))
+GAIN = Heading(("lc - conv",), (LC, CONV), "minus")
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def measure(make_cell, make_suite):
                 for seed, value in by_seed.items()
             ]
             points[ROW.labels, (operator,)] = Point(ROW.labels, (operator,), tuple(outcomes))
-        measurements = Measurements(make_suite().tables[0], points, frozenset())
+        measurements = Measurements(make_suite().tables[0], points)
         return measurements.measure(ROW, column, TOP1)
 
     return measure

@@ -3,7 +3,8 @@ import pytest
 from kbench.cell import Limit
 from kbench.metrics import find_metric
 from kbench.report.build import build_tables
-from kbench.report.notes import caption, metric_label
+from kbench.report.directions import caption, metric_label
+from kbench.report.outcome import read_outcomes
 
 
 @pytest.mark.parametrize(
@@ -11,19 +12,21 @@ from kbench.report.notes import caption, metric_label
     [("top1", "top1 ↑ (percent)"), ("loss", "loss ↓ (nats)"), ("macs", "macs ↓")],
 )
 def test_a_metric_is_shown_with_direction_and_unit(metric, expected):
-    assert metric_label(find_metric(metric)) == expected
+    assert metric_label(find_metric(metric), {}) == expected
 
 
 def test_a_caption_names_the_only_metric(make_suite):
     one, two = make_suite(title="Mine"), make_suite(metric=["top1", "loss"])
-    assert caption(one, one.tables[0]) == "Mine: top1 ↑ (percent)"
-    assert caption(two, two.tables[0]) == "Demonstration"
+    assert caption(one.title, one.tables[0]) == "Mine: top1 ↑ (percent)"
+    assert caption(two.title, two.tables[0]) == "Demonstration"
 
 
 @pytest.fixture
 def notes_of(make_suite, results):
     def notes_of(cells, *, paper=None, **table):
-        return build_tables(make_suite(paper=paper, **table), cells, results)[0].notes
+        return build_tables(make_suite(paper=paper, **table), read_outcomes(cells, results))[
+            0
+        ].notes
 
     return notes_of
 
@@ -56,12 +59,12 @@ def test_single_seeds_are_told_to_be_untested(make_cell, write, notes_of):
 def test_other_scales_and_limits_are_told(make_cell, notes_of, paper, whose):
     cell = make_cell(scale="smoke", limit=Limit(256, 100))
     assert notes_of([cell], paper=paper) == (
-        f"scale smoke: not the {whose} protocol",
+        f"scale smoke: not the {whose} protocol; its numbers are not comparable, no verdicts",
         "limit: only the first 256 training images and 100 test images",
     )
 
 
 def test_notes_of_suite_and_table_come_last(make_suite, make_cell, results):
     suite = make_suite(suite_notes=["of the suite"], notes=["of the table"])
-    notes = build_tables(suite, [make_cell()], results)[0].notes
+    notes = build_tables(suite, read_outcomes([make_cell()], results))[0].notes
     assert notes[-2:] == ("of the suite", "of the table")

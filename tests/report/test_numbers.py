@@ -1,10 +1,11 @@
 import pytest
 
-from kbench.metrics import find_metric
+from kbench.metrics import Metric, find_metric
 from kbench.report import numbers
 from kbench.report.table import Entry
 
 TOP1, COUNT, LOSS = (find_metric(name) for name in ("top1", "num_params", "loss"))
+MSE = Metric("squared", "", "min", 4, "a mean of squares")
 
 
 @pytest.mark.parametrize(
@@ -15,6 +16,9 @@ TOP1, COUNT, LOSS = (find_metric(name) for name in ("top1", "num_params", "loss"
         (TOP1, -0.5, "-0.50"),
         (COUNT, 272474.0, "272,474"),
         (LOSS, 0.12345, "0.1235"),
+        (MSE, 0.12345, "0.1235"),
+        (MSE, 2e-8, "2.0e-08"),
+        (MSE, 0.0, "0.0000"),
     ],
 )
 def test_numbers_have_the_decimals_of_the_metric(metric, value, expected):
@@ -31,16 +35,31 @@ def test_differences_have_a_sign(value, expected):
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [
-        (Entry(value=91.0, n=1), ""),
-        (Entry(value=91.0, std=0.5, n=3), " ± 0.50"),
-        (Entry(value=91.0, std=0.5, n=2), " ± 0.50 (n=2)"),
+        (Entry(TOP1, value=91.0, n=1), ""),
+        (Entry(TOP1, value=91.0, std=0.5, n=3), " ± 0.50"),
+        (Entry(TOP1, value=91.0, std=0.5, n=2), " ± 0.50 (n=2)"),
     ],
     ids=["one-seed", "usual", "fewer"],
 )
 def test_a_spread_is_shown_for_several_seeds_and_n_where_it_is_unusual(entry, expected):
-    assert numbers.spread(TOP1, entry, 3) == expected
+    assert numbers.spread(entry, 3) == expected
 
 
 def test_a_published_spread_is_shown_if_there_is_one():
-    assert numbers.published_spread(TOP1, Entry(published=91.0)) == ""
-    assert numbers.published_spread(TOP1, Entry(published=91.0, published_std=0.2)) == " ± 0.20"
+    assert numbers.published_spread(Entry(TOP1, published=91.0)) == ""
+    assert numbers.published_spread(Entry(TOP1, published=91.0, published_std=0.2)) == " ± 0.20"
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        (Entry(TOP1, published=91.0), "91.00"),
+        (Entry(TOP1, published=91.0, sign="~"), "~91.00"),
+        (Entry(COUNT, published=3.0, sign=">"), ">3"),
+        (Entry(TOP1, published_text="8 expansion (threshold)"), "8 expansion (threshold)"),
+        (Entry(TOP1), ""),
+    ],
+    ids=["number", "figure", "bound", "text", "no-cell"],
+)
+def test_a_published_number_shows_how_it_is_known(entry, expected):
+    assert numbers.published(entry) == expected

@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from kbench.cell import Limit
-from kbench.report.collect import Outcome, Point
+from kbench.report.collect import Point
+from kbench.report.outcome import Outcome
 from kbench.report.protocol import is_papers_protocol, protocol_differences
 
 

@@ -1,18 +1,13 @@
+from dataclasses import replace
+
 import pytest
 
-from kbench.errors import SuiteError
-from kbench.metrics import find_metric
+from kbench.report.headings import Heading
+from kbench.report.lookup import Paper
 from kbench.report.published import PublishedTable
-from kbench.report.reference import (
-    Heading,
-    Reference,
-    find_paper,
-    find_reference,
-    find_verdict,
-    headings,
-)
-from kbench.report.statistics import Summary
-from kbench.suite_file import PublishedSpec
+from kbench.report.quantity import plain, printed_metric
+from kbench.report.reference import Source, find_reference
+from kbench.table_file import PublishedSpec
 
 CONV, DIGITS = Heading(("conv",)), Heading(("digits",))
 
@@ -21,7 +16,7 @@ CONV, DIGITS = Heading(("conv",)), Heading(("digits",))
 def find():
     """Return a function that looks a number up in a table of one published cell."""
 
-    def find(*, cell, spec=None, column=CONV, metric="top1", **table):
+    def find(*, cell, spec=None, column=CONV, metric="top1", quantity=None, **table):
         given = {
             "id": "table1",
             "source": "Table 1",
@@ -36,13 +31,38 @@ def find():
         }
         paper = PublishedTable.model_validate(given | table)
         mapping = PublishedSpec.model_validate({"table": "table1"} | (spec or {}))
-        return find_reference(paper, mapping, DIGITS, column, find_metric(metric))
+        return find_reference([Paper(mapping, paper)], DIGITS, column, quantity or plain(metric))
 
     return find
 
 
+@pytest.fixture
+def make_table():
+    """Return a function that makes a published table of one number."""
+
+    def make(name, value):
+        evidence = "unknown" if value is None else "table"
+        given = {
+            "id": name,
+            "source": f"Table {name}",
+            "title": "T",
+            "metric": "top1",
+            "unit": "percent",
+            "higher_is_better": True,
+            "protocol": {"runs": 5, "spread": "none", "selection": "last"},
+            "rows": [{"id": "digits", "label": "Digits"}],
+            "columns": [{"id": "conv", "label": "Conv"}],
+            "cells": [{"row": "digits", "column": "conv", "value": value, "evidence": evidence}],
+        }
+        return PublishedTable.model_validate(given)
+
+    return make
+
+
 def test_a_label_is_its_own_id_and_runs_are_those_of_the_table(find):
-    assert find(cell={"value": 91.5, "std": 0.2}) == Reference(91.5, 0.2, 5)
+    number = find(cell={"value": 91.5, "std": 0.2})
+    assert (number.value, number.std, number.n) == (91.5, 0.2, 5)
+    assert number.sources == (Source("table1", "digits", "conv", "top1"),)
 
 
 def test_a_label_is_mapped_to_an_id(find):
@@ -83,9 +103,9 @@ def test_units_are_converted(find, metric, cell, expected):
 @pytest.mark.parametrize(
     ("cell", "remark"),
     [
-        ({"value": 0.98, "kind": "delta"}, "published: 0.98 percent (delta), not comparable"),
+        ({"value": 0.98, "kind": "delta"}, "published: 0.98 percent (difference), not comparable"),
         ({"value": 8.0, "kind": "threshold"}, "published: 8 percent (threshold), not comparable"),
-        ({"value": 8.0, "unit": "apples"}, "published: 8 apples (absolute), not comparable"),
+        ({"value": 8.0, "unit": "apples"}, "published: 8 apples, not comparable"),
     ],
     ids=["delta", "threshold", "unit"],
 )
@@ -93,10 +113,11 @@ def test_what_is_no_absolute_value_is_not_compared_with_one(find, cell, remark):
     number = find(cell=cell)
     assert number.value is None
     assert number.remarks[0].startswith(remark)
+    assert number.text in number.remarks[0]
 
 
 def test_a_published_difference_is_compared_with_a_difference(find):
-    column = Heading(("lc - conv",), (("lc",), ("conv",)))
+    column = Heading(("lc - conv",), (("lc",), ("conv",)), "minus")
     number = find(
         cell={"value": 0.98, "kind": "delta", "unit": "points", "column": "gain"},
         spec={"columns": {"lc - conv": "gain"}},
@@ -106,14 +127,14 @@ def test_a_published_difference_is_compared_with_a_difference(find):
 
 
 def test_a_published_value_is_not_compared_with_a_difference(find):
-    column = Heading(("lc - conv",), (("lc",), ("conv",)))
+    column = Heading(("lc - conv",), (("lc",), ("conv",)), "minus")
     number = find(cell={"value": 91.5}, spec={"columns": {"lc - conv": "conv"}}, column=column)
     assert number.value is None
 
 
 def test_an_unknown_number_keeps_its_note(find):
     number = find(cell={"value": None, "evidence": "unknown", "note": "out of memory"})
-    assert number == Reference(None, remarks=("paper: out of memory",))
+    assert (number.value, number.text, number.remarks) == (None, "", ("paper: out of memory",))
 
 
 def test_weak_evidence_is_told(find):
@@ -122,59 +143,71 @@ def test_weak_evidence_is_told(find):
         "published value read off a figure",
         "published value known to within 0.3",
     )
-
-
-# Measured 91.0, three seeds with standard deviation 0.1: the paper's five runs lie within
-# 4.302653 * 0.1 * sqrt(1/3 + 1/5) = 0.3142, those of one run within 0.4968.
-@pytest.mark.parametrize(
-    ("published", "runs", "tolerance", "expected"),
-    [
-        (91.31, 5, None, "match"),
-        (91.32, 5, None, "off"),
-        (91.32, 5, 0.5, "close"),
-        (91.49, None, None, "match"),
-        (91.5, None, None, "off"),
-        (90.5, 5, 0.5, "close"),
-        (90.49, 5, 0.5, "off"),
-        (None, None, 0.5, "n/a"),
-    ],
-)
-def test_verdict_of_several_seeds(published, runs, tolerance, expected):
-    verdict = find_verdict(Summary(91.0, 0.1, 3), Reference(published, None, runs), tolerance)
-    assert verdict == expected
+    assert (number.sign, number.reading) == ("~", 0.3)
 
 
 @pytest.mark.parametrize(
-    ("published", "std", "tolerance", "expected"),
+    ("cell", "table", "remark"),
     [
-        (91.6, None, 0.5, "close"),
-        (91.61, None, 0.5, "off"),
-        (91.1, None, None, "n/a"),
-        (91.1, None, 0.0, "close"),
-        (91.4, 0.1, None, "match"),
-        (91.41, 0.1, None, "off"),
+        ({"statistic": "best"}, {}, "the best of several runs, ours a mean"),
+        ({}, {"from_paper": False}, "a level of reference, not the paper's"),
     ],
+    ids=["best-of-runs", "reference-level"],
 )
-def test_verdict_of_one_seed(published, std, tolerance, expected):
-    # One run lies within 2.776445 * 0.1 * sqrt(1 + 1/5) = 0.3041 of five runs that spread by 0.1.
-    measured = Summary(91.1, None, 1)
-    assert find_verdict(measured, Reference(published, std, 5), tolerance) == expected
+def test_what_is_no_mean_of_the_paper_is_shown_and_not_compared(find, cell, table, remark):
+    number = find(cell={"value": 91.5} | cell, **table)
+    assert (number.value, number.is_comparable) == (91.5, False)
+    assert remark in number.remarks[0]
 
 
-def test_differences_stand_behind_the_rows_they_subtract():
-    found = headings([("lc",), ("conv",)], {"lc - conv": "gain", "lc": "x", "niff - conv": "y"})
-    assert [heading.labels[0] for heading in found] == ["lc", "conv", "lc - conv"]
-    assert found[2].minus == (("lc",), ("conv",))
+def test_an_error_becomes_an_accuracy(find):
+    cell = {"value": 8.25, "metric": "error_pct"}
+    number = find(cell=cell, spec={"metrics": {"top1": "error_pct"}})
+    assert (number.value, number.remarks) == (91.75, ("published as an error of 8.25 percent",))
 
 
-def test_an_id_that_the_paper_does_not_have_is_refused(make_suite, published):
-    suite = make_suite(paper="demo", published={"table": "table1", "rows": {"digits": "digit"}})
-    message = "suite 'demo': table 'main': published row: unknown row 'digit'"
-    with pytest.raises(SuiteError, match=message):
-        find_paper(suite, suite.tables[0], published)
+def test_a_ratio_has_no_unit(find):
+    column = Heading(("slowdown",), (("lc",), ("conv",)), "over")
+    cell = {"value": 2.0, "kind": "ratio", "unit": "factor", "column": "gain", "metric": "x"}
+    spec = {"columns": {"slowdown": "gain"}, "metrics": {"top1": "x"}}
+    columns = [{"id": "gain", "label": "Gain"}]
+    quantity = plain("top1")
+    unitless = replace(quantity, metric=printed_metric(quantity.metric, "over"))
+    number = find(cell=cell, spec=spec, column=column, columns=columns, quantity=unitless)
+    assert number.value == 2.0
 
 
-def test_a_paper_without_a_file_is_refused(make_suite):
-    suite = make_suite(paper="demo", published="table1")
-    with pytest.raises(SuiteError, match="there are no published numbers of paper 'demo'"):
-        find_paper(suite, suite.tables[0], None)
+@pytest.mark.parametrize(
+    ("metric", "value", "expected"),
+    [("num_params", "0.70", 5_000), ("num_params", "20.0", 50_000), ("top1", "91.5", None)],
+    ids=["two-digits", "one-digit", "no-count"],
+)
+def test_counts_are_known_to_the_printed_digit(find, metric, value, expected):
+    names = {"num_params": ("params_m", "million"), "top1": ("top1", "percent")}
+    own, unit = names[metric]
+    cell = {"value": float(value), "text": value, "metric": own, "unit": unit}
+    rounding = find(cell=cell, metric=metric).rounding
+    # Half of the last digit, in millions.
+    assert rounding == (expected and pytest.approx(expected, rel=1e-12))
+
+
+def test_several_ids_are_runs_of_one_number(find):
+    cells = [
+        {"row": name, "column": "conv", "value": value, "n": 1, "evidence": "code_log"}
+        for name, value in (("s0", 91.0), ("s1", 92.0), ("s2", 93.0))
+    ]
+    rows = [{"id": cell["row"], "label": cell["row"]} for cell in cells]
+    number = find(cell={}, spec={"rows": {"digits": ["s0", "s1", "s2"]}}, rows=rows, cells=cells)
+    # Mean, and deviation with n - 1 = 2 below.
+    assert (number.value, number.std, number.n) == (92.0, 1.0, 3)
+    assert number.remarks[0] == "mean of 3 published runs: 91, 92, 93"
+    assert [source.row for source in number.sources] == ["s0", "s1", "s2"]
+
+
+def test_the_first_table_with_a_number_is_compared(make_table):
+    tables = [make_table("a", None), make_table("b", 91.5), make_table("c", 92.5)]
+    papers = [Paper(PublishedSpec(table=table.id), table) for table in tables]
+    number = find_reference(papers, DIGITS, CONV, plain("top1"))
+    assert number.value == 91.5
+    assert "also published: 92.5 (Table c)" in number.remarks
+    assert [source.table for source in number.sources] == ["b", "c", "a"]

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
-from kbench.report.collect import Outcome, Point
+from kbench.report.collect import Point
+from kbench.report.outcome import Outcome
 from kbench.report.remarks import absence, point_remarks
 
 
@@ -27,32 +30,34 @@ def make_point(make_cell):
         (("missing", "missing"), []),
         (("oom", "failed"), ["1 of 2 seeds failed", "1 of 2 seeds ran out of memory"]),
         (("timeout",), ["exceeded the time limit"]),
+        (("invalid",), ["invalid"]),
     ],
-    ids=["ok", "diverged", "missing", "several", "not-run", "two-ways", "one-seed"],
+    ids=["ok", "diverged", "missing", "several", "not-run", "two-ways", "one-seed", "invalid"],
 )
 def test_every_seed_that_is_not_ok_is_accounted_for(make_point, statuses, expected):
-    assert point_remarks(make_point(*statuses), "top1", set()) == expected
+    assert point_remarks(make_point(*statuses), "top1") == expected
 
 
 def test_reasons_are_told_once_and_in_one_line(make_point):
     point = make_point("failed", "failed", "failed", reasons=("no disk\ntraceback", "no disk", "x"))
-    assert point_remarks(point, "top1", set()) == ["3 of 3 seeds failed: no disk; x"]
+    assert point_remarks(point, "top1") == ["3 of 3 seeds failed: no disk; x"]
 
 
 def test_long_reasons_are_cut(make_point):
-    remark = point_remarks(make_point("failed", reasons=("x" * 500,)), "top1", set())[0]
+    remark = point_remarks(make_point("failed", reasons=("x" * 500,)), "top1")[0]
     assert len(remark) == len("failed: ") + 160
     assert remark.endswith("xxx...")
 
 
 def test_a_metric_that_was_not_measured_is_told(make_point):
-    remarks = point_remarks(make_point("ok", "missing", "ok"), "top5", set())
+    remarks = point_remarks(make_point("ok", "missing", "ok"), "top5")
     assert remarks == ["seed 1 not run", "top5 is not in the record of seeds 0, 2"]
 
 
 def test_stale_records_are_told(make_point):
-    point = make_point("ok", "ok")
-    remarks = point_remarks(point, "top1", {point.cell.id})
+    first, second = make_point("ok", "ok").outcomes
+    point = Point(("digits",), ("conv",), (replace(first, is_stale=True), second))
+    remarks = point_remarks(point, "top1")
     expected = "made by an older version of the operator or of the training code"
     assert remarks == [f"1 of 2 seeds {expected}"]
 
@@ -65,8 +70,9 @@ def test_stale_records_are_told(make_point):
         (("oom", "oom"), "ran out of memory"),
         (("failed", "oom"), "failed"),
         (("ok",), "not measured"),
+        (("invalid", "invalid"), "invalid"),
     ],
-    ids=["missing", "diverged", "memory", "mixed", "unmeasured"],
+    ids=["missing", "diverged", "memory", "mixed", "unmeasured", "invalid"],
 )
 def test_a_missing_number_says_why(make_point, statuses, expected):
     assert absence(make_point(*statuses)) == expected

@@ -1,0 +1,71 @@
+#!/bin/bash
+#SBATCH --job-name=kbench-20300101-000000-abcdef-2
+#SBATCH --array=0-6
+#SBATCH --chdir=/home/me/kbench
+#SBATCH --output="/share/my results/slurm/20300101-000000-abcdef/logs/2-%a.log"
+#SBATCH --open-mode=append
+#SBATCH --requeue
+#SBATCH --signal=B:USR1@300
+#SBATCH --partition=gpu
+#SBATCH --account=vision
+#SBATCH --qos=low
+#SBATCH --constraint=a100&ib
+#SBATCH --time=02:00:00
+#SBATCH --nodes=2
+#SBATCH --ntasks=2
+#SBATCH --gpus-per-node=4
+#SBATCH --cpus-per-task=16
+#SBATCH --mem=64G
+#SBATCH --exclusive
+#SBATCH --nice=0
+
+# Runs 25 cells, from line 2000 (counted from 0) of manifest.jsonl beside this file; 4 a task.
+# Can be submitted again by hand: sbatch '/share/my results/slurm/20300101-000000-abcdef/array-2.sh'
+# Cells with a record that is newer than the manifest are left out.
+set -u
+folder='/share/my results/slurm/20300101-000000-abcdef'
+first=$((2000 + SLURM_ARRAY_TASK_ID * 4))
+count=$((2025 - first < 4 ? 2025 - first : 4))
+export KBENCH_DATA='/share/the data'
+module load cuda/12
+source env.sh
+
+# SLURM signals this shell 300 s before the time is over (USR1), and on preemption or
+# cancellation (TERM). Either way the cell saves itself and ends with status 75.
+child=
+reason=
+stop() {
+    reason=${reason:-$1}
+    if [ -n "$child" ]; then kill -USR1 "$child" 2>/dev/null; fi
+}
+trap 'stop time' USR1
+trap 'stop ended' TERM
+
+apptainer exec --nv kbench.sif kbench cell '/share/my results/slurm/20300101-000000-abcdef/manifest.jsonl' "$first" --count "$count" --remaining --results '/share/my results' --checkpoint-every=30 --device=cuda --time-limit=600s --threads="${SLURM_CPUS_ON_NODE:-1}" &
+child=$!
+wait "$child"
+status=$?
+# A trap ends `wait` early, with a status above 128.
+while [ "$status" -gt 128 ] && kill -0 "$child" 2>/dev/null; do
+    wait "$child"
+    status=$?
+done
+if [ "$status" -gt 128 ] && [ -n "$reason" ]; then
+    wait "$child" 2>/dev/null
+    last=$?
+    if [ "$last" -ne 127 ]; then status=$last; fi
+fi
+
+if [ "$status" -eq 75 ] && [ "$reason" = time ]; then
+    task=${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}
+    echo "restart ${SLURM_RESTART_COUNT:-0}" >>"$folder/timeouts/$task"
+    times=$(wc -l <"$folder/timeouts/$task")
+    if [ "$times" -le 3 ]; then
+        echo "time is over for the ${times}. time: requeued to go on"
+        # SLURM ends what still runs; a task that has ended by itself would look like a failure.
+        if scontrol requeue "$task"; then exec sleep 120; fi
+    else
+        echo "time is over for the ${times}. time, 3 requeues are allowed: not requeued; run kbench again to go on"
+    fi
+fi
+exit "$status"
