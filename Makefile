@@ -1,14 +1,17 @@
 # Every target does its own set-up; `make` alone lists them.
 PYTHON ?= python3
 WORKERS ?= 2
+# Such as dev,ffcv; ffcv needs root or OpenCV and TurboJPEG.
+EXTRAS ?= dev
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALLED := $(VENV)/.installed
+INSTALLED := $(VENV)/.installed-$(EXTRAS)
 DEMO := build/demo
 STYLE := ../shared/tools/measure_style.py
-# What the machine has no GPU or no ffcv for.
-LEFT_OUT = $(shell $(BIN)/python -c 'import importlib.util as util, torch; print(" and ".join(\
-    ["not gpu"] * (not torch.cuda.is_available()) + ["not ffcv"] * (not util.find_spec("ffcv"))))')
+# What the machine has no GPU, no ffcv or no SLURM for; a test cluster is started by root.
+LEFT_OUT = $(shell $(BIN)/python -c 'import importlib.util as util, os, shutil, torch; print(" and ".join(\
+    ["not gpu"] * (not torch.cuda.is_available()) + ["not ffcv"] * (not util.find_spec("ffcv")) + \
+    ["not slurm"] * (os.geteuid() != 0 or not all(map(shutil.which, ("sbatch", "slurmd", "munged"))))))')
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint image clean
@@ -19,7 +22,7 @@ help: ## list the targets
 setup: $(INSTALLED) ## make .venv and install kbench into it, as constraints.txt says
 
 $(INSTALLED): pyproject.toml constraints.txt
-	@bash scripts/setup.sh $(PYTHON) $(VENV)
+	@bash scripts/setup.sh $(PYTHON) $(VENV) $(EXTRAS)
 	@touch $@
 
 demo: setup ## train the smoke suite and print its table (results in build/demo)

@@ -81,6 +81,9 @@ class CellRun:
                     return reason
                 self._finish_epoch()
             self.outcome |= self._timed(self.phase.measure_result)
+            if self.number and self.phase.selection.line:
+                metric = self.phase.task.metric
+                self.outcome[f"finetuned_{metric}"] = self.phase.selection.line[metric]
             if self.number + 1 == len(self.cells):
                 return self._find_non_finite()
             self._go_on()
@@ -90,7 +93,7 @@ class CellRun:
         timed = [line for line in self.history if "train_s" in line]
         return {
             **{name: value for name, value in self.history[-1].items() if name not in BOOKKEEPING},
-            **self._best_metrics(),
+            **self.phase.selection.best_metrics(self._lines()),
             **self.outcome,
             **(_find_speed(timed[1:] or timed) if timed else {}),
             "train_s": self.seconds["train"],
@@ -116,19 +119,6 @@ class CellRun:
     def _lines(self) -> list[dict[str, float]]:
         """Return the history of the phase that runs."""
         return [line for line in self.history if line.get("phase", 1) == self.number + 1]
-
-    def _best_metrics(self) -> dict[str, float]:
-        """Return the best test accuracy of the phase, and that of the best validation epoch."""
-        metric, lines = self.phase.task.metric, self._lines()
-        tested = [line for line in lines if metric in line]
-        best = {f"{metric}_best": max(line[metric] for line in tested)} if tested else {}
-        validated = [line for line in tested if f"val_{metric}" in line]
-        if validated:
-            chosen = max(validated, key=lambda line: line[f"val_{metric}"])
-            best[f"{metric}_at_best_val"] = chosen[metric]
-        if self.number and self.phase.selection.line:
-            best[f"finetuned_{metric}"] = self.phase.selection.line[metric]
-        return best
 
     def _go_on(self) -> None:
         """Deploy the network of the phase that is done at the size of the next, and measure it."""
@@ -257,6 +247,7 @@ class CellRun:
             epochs=sum(cell.recipe.epochs for cell in self.cells),
             loss=float(totals.loss) / totals.images if totals.images else None,
             metric=tested[-1] if tested else None,
+            metric_name=metric,
             images_per_s=self.cell.recipe.batch_size / pace if pace else 0.0,
             eta_s=pace * remaining if pace else None,
         )

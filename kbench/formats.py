@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from tabulate import tabulate
 
+from kbench.metrics import TASK_METRICS
 from kbench.plan import PlannedCell
 from kbench.progress import Progress
 from kbench.record import Record
@@ -14,8 +15,9 @@ def format_result(record: Record | None) -> str:
     """Return a line about a finished cell."""
     if record is None:
         return ""
-    top1 = record.metrics.get("top1")
-    value = f"top1 {top1.value:.2f}" if top1 else record.reason
+    name = TASK_METRICS[record.cell.task]
+    found = record.metrics.get(name)
+    value = f"{name} {found.value:.2f}" if found else record.reason
     seconds = record.finished - record.started
     return f"{record.status:9} {record.cell.id}: {value}, {format_seconds(seconds)}"
 
@@ -26,7 +28,7 @@ def format_progress(progress: Progress) -> str:
     if progress.loss is not None:
         parts.append(f"loss {progress.loss:.3f}")
     if progress.metric is not None:
-        parts.append(f"top1 {progress.metric:.2f}")
+        parts.append(f"{progress.metric_name} {progress.metric:.2f}")
     if progress.images_per_s:
         parts.append(f"{progress.images_per_s:,.0f} images/s")
     if progress.eta_s is not None:

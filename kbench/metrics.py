@@ -83,6 +83,7 @@ METRICS = {
         Metric("miou_at_best_val", "percent", "max", 2, "`miou` of the best validation epoch"),
         Metric("pixel_top1", "percent", "max", 2, "share of test pixels with the right class"),
         Metric("mse", "", "min", 8, "mean squared error of a fitted picture"),
+        Metric("mse_best", "", "min", 8, "smallest `mse` over the evaluated epochs"),
         Metric("psnr", "dB", "max", 3, "peak signal-to-noise ratio of a fitted picture"),
         Metric("psnr_best", "dB", "max", 3, "best `psnr` over the evaluated epochs"),
         Metric("num_params", "", "min", 0, "parameters of the network"),
@@ -96,6 +97,10 @@ METRICS = {
         Metric("peak_memory_mib", "MiB", "min", 0, "largest memory of the process, or of the GPU"),
     )
 }
+
+
+# What decides which epoch is the best, and stands in a line about a cell; larger is better.
+TASK_METRICS = {"classification": "top1", "segmentation": "miou", "fitting": "psnr"}
 
 
 def find_metric(name: str) -> Metric:

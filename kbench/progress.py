@@ -21,7 +21,8 @@ class Progress:
         epoch: Epochs done, with the fraction of the current one.
         epochs: Epochs of the recipe.
         loss: Mean training loss of the current epoch; None before its first step.
-        metric: Latest test accuracy, in percent; None before the first evaluation.
+        metric: Latest value of the task's metric; None before the first evaluation.
+        metric_name: Which that is.
         images_per_s: Training images a second since this part of the run began.
         eta_s: Seconds until the last epoch ends, at the present speed; None at the start.
         time: When this was written, in seconds since the epoch.
@@ -33,6 +34,7 @@ class Progress:
     epochs: int
     loss: float | None = None
     metric: float | None = None
+    metric_name: str = "top1"
     images_per_s: float = 0.0
     eta_s: float | None = None
     time: float = 0.0

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
+from kbench.storage import DEFAULT_STORAGE, Storage
+
 Fraction = Annotated[float, Ge(0), Le(1)]
 NonNegative = Annotated[float, Ge(0)]
 Positive = Annotated[float, Gt(0)]
@@ -170,7 +172,14 @@ NEEDS: dict[str, tuple[str, ...]] = {
 REFUSED: dict[str, tuple[str, ...]] = {
     "memory": ("size", "random_resized_crop", "randaugment", "color_jitter", "test_size"),
     "torch": (),
-    "ffcv": ("rotation", "randaugment", "color_jitter", "resize", "test_resize"),
+    "ffcv": (
+        "rotation",
+        "randaugment",
+        "color_jitter",
+        "resize",
+        "test_resize",
+        "interpolation",
+    ),
 }
 
 
@@ -198,12 +207,14 @@ class Finetune:
         epochs: Passes over the training split; 0 only evaluates.
         size: Side of the images in pixels: the dataset's option `size` where the first phase takes
             its images as they are, else the recipe's `augmentation.resize`.
+        crop_padding: `augmentation.crop_padding` of this phase; null: as in the first.
     """
 
     __pydantic_config__ = STRICT
 
     epochs: Annotated[int, Ge(0)]
     size: Count
+    crop_padding: Annotated[int, Ge(0)] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,6 +257,7 @@ class Recipe:
         compile: Whether the network runs under `torch.compile`.
         sync_batch_norm: Whether batch normalisation sees the batches of all devices.
         loader: Where batches come from.
+        storage: How pictures are stored for the loader `ffcv`.
         augmentation: Random changes of the training images.
         normalisation: `dataset` for the statistics of the dataset, or a named set of them.
         held_out: Images of the training split that are kept for validation, where the dataset has
@@ -293,6 +305,7 @@ class Recipe:
     compile: bool = False
     sync_batch_norm: bool = False
     loader: Literal["memory", "torch", "ffcv"] = "memory"
+    storage: Storage = DEFAULT_STORAGE
     augmentation: Augmentation = Augmentation()
     normalisation: Literal["dataset", "imagenet", "half"] = "dataset"
     held_out: Annotated[int, Ge(0)] = 0
@@ -347,8 +360,9 @@ class Recipe:
         return _changed(self)
 
 
-PARTS: dict[str, type[Augmentation | Finetune]] = {
+PARTS: dict[str, type[Augmentation | Finetune | Storage]] = {
     "augmentation": Augmentation,
+    "storage": Storage,
     "finetune": Finetune,
 }
 
@@ -357,7 +371,7 @@ def _plain(value: object) -> Any:  # noqa: ANN401 - whatever JSON held
     return tuple(value) if isinstance(value, list) else value
 
 
-def _changed(part: Recipe | Augmentation | Finetune) -> dict[str, Any]:
+def _changed(part: Recipe | Augmentation | Finetune | Storage) -> dict[str, Any]:
     changed: dict[str, Any] = {}
     for field in fields(part):
         value = getattr(part, field.name)

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import nn
 
+from kbench.metrics import METRICS
 from kbench.recipe import Recipe
 
 Line = dict[str, float]
@@ -50,6 +51,24 @@ class Selection:
         """Return whether training has waited long enough for an improvement."""
         patience = self.recipe.patience_epochs
         return patience is not None and self.waited >= patience
+
+    def best_metrics(self, lines: list[Line]) -> Line:
+        """Return the best test values of a history, and that of the best validation epoch."""
+        tested = [line for line in lines if self.metric in line]
+        if not tested:
+            return {}
+        best = {
+            f"{name}_best": (min if METRICS[name].direction == "min" else max)(
+                line[name] for line in tested
+            )
+            for name in tested[-1]
+            if f"{name}_best" in METRICS
+        }
+        validated = [line for line in tested if f"val_{self.metric}" in line]
+        if validated:
+            chosen = max(validated, key=lambda line: line[f"val_{self.metric}"])
+            best[f"{self.metric}_at_best_val"] = chosen[self.metric]
+        return best
 
     def restore(self, model: nn.Module) -> None:
         """Give a network the weights of the best epoch; it has those of the last one already."""

@@ -123,7 +123,7 @@ def test_general_code_names_no_operator_paper_architecture_or_dataset(name) -> N
 def test_general_code_imports_no_single_operator_architecture_or_dataset(name) -> None:
     shared = {"geometry", "normalisation", "dataset", "checksum", "prepare", "build", "network"}
     shared |= {"resolution"}
-    shared |= {"picture", "lock", "verification", "inventory"}
+    shared |= {"picture", "lock", "verification", "inventory", "beton", "beton_prepare"}
     shared |= {"fitting", "segmentation"}  # bases of what a task can learn from
     single = {
         other

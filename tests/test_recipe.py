@@ -1,6 +1,6 @@
 import json
 import re
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, asdict, fields
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
@@ -102,7 +102,9 @@ AUGMENTED = {
 
 
 def test_an_augmentation_is_read_from_plain_values() -> None:
-    recipe = ADAPTER.validate_json(json.dumps(NEEDED | {"augmentation": AUGMENTED}))
+    recipe = ADAPTER.validate_json(
+        json.dumps(NEEDED | {"loader": "torch", "augmentation": AUGMENTED})
+    )
     assert recipe.augmentation == Augmentation(**AUGMENTED)
     assert recipe.changed["augmentation"] == AUGMENTED
 
@@ -166,3 +168,16 @@ def test_what_a_loader_cannot_do_names_those_that_can() -> None:
         "loader 'memory' cannot do augmentation.randaugment (='rand-m9'); these can: torch"
     )
     assert find_refused("torch", augmentation) == ""
+
+
+def test_a_loader_that_cannot_do_the_augmentation_is_refused() -> None:
+    keys = NEEDED | {"augmentation": {"randaugment": "rand-m9"}}
+    with pytest.raises(ValidationError, match=r"memory. cannot do augmentation\.randaugment"):
+        ADAPTER.validate_json(json.dumps(keys))
+
+
+def test_storage_of_pictures_is_part_of_the_result() -> None:
+    keys = NEEDED | {"loader": "ffcv", "storage": {"jpeg_share": 1.0}}
+    recipe = ADAPTER.validate_json(json.dumps(keys))
+    assert recipe.changed["storage"] == {"jpeg_share": 1.0}
+    assert Recipe.from_json(json.loads(json.dumps(asdict(recipe)))) == recipe

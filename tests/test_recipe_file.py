@@ -200,7 +200,9 @@ def test_a_wrong_value_that_is_overridden_does_no_harm(suites, resolve) -> None:
     assert recipe.augmentation.flip is True
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: f"{path.parent.name}-{path.stem}"
+)
 def test_the_recipes_of_this_repository_are_right_and_have_a_summary(path) -> None:
     document = Document(FOLDER.parent / "smoke.yaml", {}, {(): 1}, {})
     use = RecipeUse(RecipeSpec(name=path.stem), document, ())

@@ -43,6 +43,21 @@ def test_patience(keep: str, patience: int | None, expected: bool) -> None:
     assert run(keep, patience)[0].is_exhausted is expected
 
 
+def test_best_values_have_their_direction() -> None:
+    lines = [
+        {"psnr": 20.0, "mse": 0.01},
+        {"psnr": 30.0, "mse": 0.001},
+        {"psnr": 25.0, "mse": 0.003},
+    ]
+    selection = Selection(Recipe(epochs=3, batch_size=1, lr=0.1), "psnr")
+    assert selection.best_metrics(lines) == {"psnr_best": 30.0, "mse_best": 0.001}
+
+
+def test_validation_chooses_the_test_value() -> None:
+    selection = Selection(Recipe(epochs=9, batch_size=1, lr=0.1), "top1")
+    assert selection.best_metrics(LINES) == {"top1_best": 60.0, "top1_at_best_val": 50.0}
+
+
 def test_state_survives_a_checkpoint() -> None:
     selection, model = run("best_test", 1)
     again = Selection(selection.recipe, "top1")

@@ -117,16 +117,19 @@ class FfcvLoader:
 
     def _batches(self, epoch: int, start: int) -> Iterator[Batch]:
         order = self._places[self._steps.order(epoch)]
+        share = self.source.share
         make = partial(self._read, order, epoch)
         steps = range(start, len(self))
         num_classes = self.source.dataset.num_classes
         made = compute_ahead(make, steps, num_threads=1, ahead=BATCHES_AHEAD)
         try:
             for step, images in zip(steps, made, strict=True):
-                targets = self._reader.targets[order[self._steps.span(step)]].to(self.device)
+                chosen = order[self._steps.span(step)]
+                own = share.places(len(chosen))
+                targets = self._reader.targets[chosen[own]].to(self.device)
                 batch = Batch(self._reader.finish(images), targets)
                 position = self.seed, epoch, step
-                yield change_batch(batch, self.augmentation, num_classes, position)
+                yield change_batch(batch, self.augmentation, num_classes, position, own)
         finally:
             made.close()
 
@@ -135,7 +138,7 @@ class FfcvLoader:
         chosen = order[self._steps.span(step)]
         position = self.seed, epoch, step
         rows = draw_rows(self.augmentation, chosen, self._reader.sizes, side, position)
-        return self._reader.read(rows, side)
+        return self._reader.read(rows[self.source.share.places(len(chosen))], side)
 
     def _side(self, epoch: int) -> int | None:
         """Return the side of what is cut out of pictures; None for images of one size."""

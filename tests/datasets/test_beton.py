@@ -85,7 +85,8 @@ def test_an_unreadable_sidecar_is_no_sidecar(dataset, beton, content):
         check_beton(dataset, "train", Storage())
 
 
-def test_a_beton_of_other_files_is_refused(dataset, beton, monkeypatch):
+@pytest.mark.usefixtures("beton")
+def test_a_beton_of_other_files_is_refused(dataset, monkeypatch):
     sums = dataset.checksums()
     first = next(iter(sums))
     monkeypatch.setattr(type(dataset), "checksums", lambda _: sums | {first: "0" * 32})

@@ -153,7 +153,7 @@ def stop_after(monkeypatch, done):
     return started
 
 
-def test_a_partial_file_of_other_data_is_written_anew(images, monkeypatch):
+def test_a_partial_file_of_other_data_is_written_anew(images):
     (prepared,) = prepare_betons(images)
     content = prepared.path.read_bytes()
     prepared.path.unlink()
@@ -197,5 +197,5 @@ def test_a_truncated_picture_is_named(pictures):
 
 def test_images_of_floats_are_refused(tmp_path):
     dataset = GivenImages(tmp_path, "x", Split(torch.rand(4, 1, 8, 8), torch.arange(4)))
-    with pytest.raises(UnsupportedError, match="betons hold images of 8 bits, not torch.float32"):
+    with pytest.raises(UnsupportedError, match=r"of 8 bits, not torch\.float32"):
         prepare_betons(dataset)

@@ -1,4 +1,5 @@
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from kbench.errors import DatasetError, UnsupportedError
 from kbench.loaders.batch import HeldOut, Source
 from kbench.loaders.ffcv import FfcvLoader
 from kbench.loaders.memory import MemoryLoader
+from kbench.loaders.share import Share
 from kbench.loaders.torch import TorchLoader
 from kbench.recipe import Augmentation
 from kbench.storage import Storage
@@ -273,5 +275,20 @@ def test_a_missing_beton_is_no_reason_to_make_one(tmp_path):
 
 
 def test_what_it_cannot_do_is_refused(images):
-    with pytest.raises(UnsupportedError, match="cannot do augmentation.rotation"):
+    with pytest.raises(UnsupportedError, match=r"cannot do augmentation\.rotation"):
         make(images, augmentation=Augmentation(rotation=5.0))
+
+
+@pytest.mark.parametrize("name", ["images", "pictures"])
+def test_parts_for_several_processes_are_the_batch(name, request):
+    source = request.getfixturevalue(name)
+    changes = EVERYTHING if name == "images" else RESIZED_CROP
+    whole = make(source, augmentation=changes, drop_last=True)
+    shares = [Share(number, 2) for number in range(2)]
+    parts = [
+        make(replace(source, share=share), augmentation=changes, drop_last=True) for share in shares
+    ]
+    for batch, *own in zip(whole.batches(1), *(part.batches(1) for part in parts), strict=True):
+        for share, part in zip(shares, own, strict=True):
+            for found, expected in zip(part, batch, strict=True):
+                torch.testing.assert_close(found, share.take(expected), rtol=0, atol=0)
