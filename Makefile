@@ -7,6 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-$(EXTRAS)
 DEMO := build/demo
+SUITES = $(filter-out suites/recipes/% suites/published/%,$(wildcard suites/*.yaml suites/*/*.yaml))
 STYLE := ../shared/tools/measure_style.py
 # What the machine has no GPU, no ffcv or no SLURM for; a test cluster is started by root.
 LEFT_OUT = $(shell $(BIN)/python -c 'import importlib.util as util, os, shutil, torch; print(" and ".join(\
@@ -14,7 +15,7 @@ LEFT_OUT = $(shell $(BIN)/python -c 'import importlib.util as util, os, shutil, 
     ["not slurm"] * (os.geteuid() != 0 or not all(map(shutil.which, ("sbatch", "slurmd", "munged"))))))')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint image clean
+.PHONY: help setup demo suites test lint image clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' Makefile
@@ -28,6 +29,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: setup ## train the smoke suite and print its table (results in build/demo)
 	$(BIN)/kbench run suites/smoke.yaml --jobs $(WORKERS) --results $(DEMO)
 	$(BIN)/kbench report suites/smoke.yaml --results $(DEMO)
+
+suites: setup ## check every suite, run its smoke scale and typeset its tables (in build/suites)
+	$(BIN)/kbench check $(SUITES) >/dev/null
+	$(BIN)/kbench run $(SUITES) --scale smoke --jobs $(WORKERS) --results build/suites/results
+	$(BIN)/kbench report $(SUITES) --scale smoke --results build/suites/results --latex --output build/suites/tables
 
 # The slow ones too; what needs real data skips unless KBENCH_DATA names it.
 test: setup ## run all tests that this machine can
