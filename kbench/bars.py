@@ -50,7 +50,8 @@ class BarDisplay:
         else:
             if event.cell.id in self.tasks:  # else it could not be started
                 self.progress.remove_task(self.tasks.pop(event.cell.id)[1])
-            text = format_result(event.record) if event.record else f"stopped   {event.cell.id}"
+            ending = "elsewhere" if event.kind == "elsewhere" else "stopped"
+            text = format_result(event.record) if event.record else f"{ending:9} {event.cell.id}"
             self.progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
             if event.record:
                 self.progress.advance(self.suite)

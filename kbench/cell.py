@@ -105,7 +105,7 @@ class Cell:
             "architecture": self.architecture.definition,
             "operator": self.operator.definition,
             "recipe": self.recipe.changed,
-            "limit": {k: count for k, count in asdict(self.limit).items() if count is not None},
+            "limit": {k: count for k, count in vars(self.limit).items() if count is not None},
             "seed": self.seed,
         }
 

@@ -46,7 +46,7 @@ def load_data(cell: Cell, root: Path, device: torch.device, share: Share = WHOLE
     dataset = build_dataset(cell.dataset.name, root, **cell.dataset.options)
     statistics = find_normalisation(recipe.normalisation, dataset)
     make_loader = partial(
-        find_loader(recipe.loader),
+        find_loader(recipe.loader, recipe.storage),
         mean=statistics.mean,
         std=statistics.std,
         seed=cell.seed,

@@ -5,7 +5,6 @@ Everything heavy is imported inside the command that needs it, so that `--help` 
 
 import json
 import sys
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,52 +12,12 @@ from typing import Any
 import click
 
 from kbench import __version__
+from kbench.cli_options import ONLY, RESULTS, SCALE, SUITES
+from kbench.cli_run import run, run_one, status
 from kbench.errors import KBenchError
 
-WATCH_S = 2.0
 KINDS = ("operators", "architectures", "datasets", "evaluations", "recipes", "metrics", "suites")
 
-
-class Duration(click.ParamType[int]):
-    """A time such as 2h, 90m or 02:00:00, in seconds."""
-
-    name = "TIME"
-
-    def convert(
-        self,
-        value: Any,  # noqa: ANN401 - click's signature
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> int:
-        """Return seconds."""
-        from kbench.suite_file import as_seconds
-
-        try:
-            seconds = as_seconds(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-        if not isinstance(seconds, int):
-            self.fail(f"{value!r} is no duration", param, ctx)
-        return seconds
-
-
-SUITES = click.argument(
-    "suites", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False)
-)
-SCALE = click.option("--scale", default="full", show_default=True, help="full, small or smoke")
-RESULTS = click.option(
-    "--results",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results"),
-    show_default=True,
-    help="Folder of all results.",
-)
-ONLY = click.option(
-    "--only",
-    multiple=True,
-    metavar="KEY=GLOB",
-    help="Only cells that match, such as operator='lc*', seed=0 or operator.expansion=8.",
-)
 
 BENCH_OUTPUT = click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), help="Also write a JSON file."
@@ -91,41 +50,8 @@ def main() -> None:
     """
 
 
-@main.command()
-@SUITES
-@SCALE
-@ONLY
-@RESULTS
-@click.option("--executor", type=click.Choice(["local"]), default="local", show_default=True)
-@click.option(
-    "--jobs", type=click.IntRange(1), help="Cells at a time  [default: one per GPU, or 1]"
-)
-@click.option(
-    "--threads", type=click.IntRange(1), help="Threads of a cell  [default: cores / jobs]"
-)
-@click.option("--gpus", help="GPUs to use, such as 0,2  [default: all that are visible]")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
-@click.option("--rerun", type=click.Choice(["failed", "stale", "all"]), help="Run these again too.")
-@click.option("--fail-fast", is_flag=True, help="Start no further cell once one has failed.")
-@click.option(
-    "--time-limit",
-    "time_limit_s",
-    type=Duration(),
-    help="Longest run of a cell, over the suite's: 2h, 90m, 02:00:00.",
-)
-@click.option(
-    "--checkpoint-every", type=click.FloatRange(0), default=30.0, show_default=True, help="Seconds."
-)
-@click.option("--dry-run", is_flag=True, help="Only say what would run.")
-def run(suites: tuple[Path, ...], scale: str, **options: Any) -> None:  # noqa: ANN401 - as parsed
-    """Train every cell that has no result yet.
-
-    Exit status: 0 all good; 1 some cells failed; 2 a wrong suite or command line; 75 stopped by
-    SIGTERM, 130 by Ctrl-C: run again to go on.
-    """
-    from kbench.run import RunOptions, run_suites
-
-    sys.exit(run_suites(suites, scale, RunOptions(**options)))
+for command in (run, status, run_one):
+    main.add_command(command)
 
 
 @main.command()
@@ -150,8 +76,11 @@ def plan(
     """
     from kbench.formats import format_plan
     from kbench.plan import measure_times, plan_suite
+    from kbench.run import tell_reasons
 
-    planned = [item for path in suites for item in plan_suite(path, scale, results, only).cells]
+    plans = [plan_suite(path, scale, results, only) for path in suites]
+    tell_reasons(plans)
+    planned = [item for found in plans for item in found.cells]
     if options["measure"]:
         planned = measure_times(planned, options["device"])
     as_json = options["as_json"]
@@ -159,30 +88,6 @@ def plan(
         click.echo(json.dumps([item.to_json() for item in planned], indent=1))
     else:
         click.echo(format_plan(planned))
-
-
-@main.command()
-@SUITES
-@SCALE
-@RESULTS
-@click.option("--watch", is_flag=True, help="Repeat every two seconds until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def status(
-    suites: tuple[Path, ...], scale: str, results: Path, *, watch: bool, as_json: bool
-) -> None:
-    """Show the progress of suites from their files alone, wherever they run."""
-    from kbench.status import format_status, read_status
-
-    while True:
-        found = [read_status(path, scale, results) for path in suites]
-        if as_json:
-            click.echo(json.dumps([item.to_json() for item in found], indent=1))
-        else:
-            click.echo("\n\n".join(format_status(item) for item in found))
-        if not watch:
-            return
-        time.sleep(WATCH_S)
-        click.clear()
 
 
 @main.command()
@@ -198,6 +103,8 @@ def status(
     "--output", type=click.Path(path_type=Path, file_okay=False), help="Write files here."
 )
 @click.option("--check", is_flag=True, help="Exit with 3 if a verdict is off.")
+@click.option("--summary", is_flag=True, help="Count the published numbers of every paper instead.")
+@click.option("--published", is_flag=True, help="List the published numbers and their cells.")
 def report(suites: tuple[Path, ...], scale: str, results: Path, **options: Any) -> None:  # noqa: ANN401 - as parsed
     """Print the tables of suites, published number beside measured number."""
     from kbench.report.command import ReportOptions, report_suites
@@ -283,17 +190,6 @@ def doctor() -> None:
     click.echo(format_diagnosis())
 
 
-@main.command(name="cell")
-@click.argument("manifest", type=click.Path(path_type=Path, dir_okay=False))
-@click.argument("index", type=click.IntRange(0))
-@RESULTS
-def run_one(manifest: Path, index: int, results: Path) -> None:
-    """Run the cell on line INDEX, from 0, of a JSONL manifest, whatever became of it before."""
-    from kbench.run import RunOptions, run_manifest_cell
-
-    sys.exit(run_manifest_cell(manifest, index, RunOptions(results)))
-
-
 @main.group()
 def data() -> None:
     """Bring data to where it belongs and verify it."""
@@ -301,24 +197,51 @@ def data() -> None:
 
 @data.command()
 @click.argument("name")
+@click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="As in a suite.")
 @click.option("--download", is_flag=True, help="Fetch what is missing from the network.")
-def prepare(name: str, *, download: bool) -> None:
-    """Unpack what is there, download the rest if allowed, verify everything."""
-    from kbench.datasets import build_dataset
-    from kbench.datasets.prepare import prepare_dataset
+@click.option("--ffcv", is_flag=True, help="Also write the files of loader ffcv.")
+@click.option(
+    "--max-side",
+    type=click.IntRange(0),
+    help="Longest side of stored pictures in pixels, 0 for any  [default: 500]",
+)
+@click.option(
+    "--jpeg-quality", type=click.IntRange(1, 100), help="Of stored pictures  [default: 90]"
+)
+@click.option(
+    "--jpeg-share",
+    type=click.FloatRange(0, 1),
+    help="Share of the pictures that are compressed, the others are pixels  [default: 0.5]",
+)
+@click.option("--split", "splits", multiple=True, help="Only these files  [default: all]")
+@click.option("--workers", type=click.IntRange(1), help="Threads  [default: one per core]")
+def prepare(name: str, **options: Any) -> None:  # noqa: ANN401 - as parsed
+    """Unpack what is there, download the rest if allowed, verify everything.
 
-    prepare_dataset(build_dataset(name), download=download, progress=sys.stderr.isatty())
-    click.echo(f"{name}: complete and verified")
+    With --ffcv, also write a .beton file for each split; what is there and whole is left alone, and
+    what was interrupted is gone on with. Size, quality and share are the recipe's `storage`.
+    """
+    from kbench.prepare_command import PrepareOptions, prepare_data
+
+    click.echo(prepare_data(name, PrepareOptions(**options), progress=sys.stderr.isatty()))
 
 
 @data.command()
 @click.argument("name")
-def verify(name: str) -> None:
-    """Check every file of a dataset against its checksum."""
-    from kbench.datasets import build_dataset
+@click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="As in a suite.")
+def verify(name: str, options: tuple[str, ...]) -> None:
+    """Read all of a dataset and print its counts, class balance and checksums."""
+    from kbench.data_command import verify_data
 
-    build_dataset(name).verify()
-    click.echo(f"{name}: complete and verified")
+    click.echo(verify_data(name, options, progress=sys.stderr.isatty()))
+
+
+@data.command(name="list")
+def list_data() -> None:
+    """List all datasets, and what of them is on disk."""
+    from kbench import data_command
+
+    click.echo(data_command.list_data())
 
 
 @main.group()
@@ -329,13 +252,41 @@ def bench() -> None:
 @bench.command()
 @click.option("--device", default="cpu", show_default=True, help="Where the batches have to end.")
 @click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True)
+@click.option(
+    "--images",
+    "kinds",
+    type=click.Choice(["images", "pictures"]),
+    multiple=True,
+    help="Images of 32 pixels, pictures of 224 as JPEG  [default: both]",
+)
+@click.option(
+    "--workers", type=click.IntRange(0), multiple=True, help="A row each  [default: 0 and 2]"
+)
+@click.option("--repetitions", type=click.IntRange(1), default=5, show_default=True)
+@click.option("--prepare", "is_preparing", is_flag=True, help="Time writing .beton files instead.")
 @BENCH_OUTPUT
-def loaders(device: str, batch_size: int, output: Path | None) -> None:
-    """Images per second of the loaders and of torch's DataLoader, crop and flip included."""
+def loaders(output: Path | None, *, is_preparing: bool, **options: Any) -> None:  # noqa: ANN401 - as parsed
+    """Images per second of the loaders, of torch's DataLoader and of bare FFCV, side by side."""
     from kbench.bench.loaders import bench_loaders
+    from kbench.bench.preparation import bench_preparation
     from kbench.bench.report import report_rows
 
-    click.echo(report_rows(bench_loaders(device=device, batch_size=batch_size), output))
+    kinds: Any = options["kinds"] or ("images", "pictures")
+    workers = options["workers"] or (0, 2)
+    repetitions = options["repetitions"]
+    if is_preparing:
+        rows: list[Any] = [*bench_preparation(num_workers=max(workers), repetitions=repetitions)]
+    else:
+        rows = [
+            *bench_loaders(
+                kinds,
+                batch_size=options["batch_size"],
+                device=options["device"],
+                num_workers=workers,
+                repetitions=repetitions,
+            )
+        ]
+    click.echo(report_rows(rows, output, shared=("device", "threads") * (not is_preparing)))
 
 
 @bench.command()

@@ -12,19 +12,22 @@ from kbench.datasets import build_dataset
 def divide_phases(cell: Cell) -> tuple[Cell, ...]:
     """Return a cell for each phase of training, as if it were trained alone.
 
-    The second phase keeps everything but the epochs and the size of the images.
+    The second phase keeps everything but the epochs, the size of the images and the crop.
     """
     finetune = cell.recipe.finetune
     if finetune is None:
         return (cell,)
     recipe = replace(cell.recipe, finetune=None)
-    first, second = replace(cell, recipe=recipe), replace(recipe, epochs=finetune.epochs)
-    if recipe.augmentation.resize is None:
-        options = {**cell.dataset.options, "size": finetune.size}
-        dataset = replace(cell.dataset, options=options)
-        return first, replace(cell, recipe=second, dataset=dataset)
-    augmentation = replace(recipe.augmentation, resize=finetune.size, test_resize=None)
-    return first, replace(cell, recipe=replace(second, augmentation=augmentation))
+    first, augmentation = replace(cell, recipe=recipe), recipe.augmentation
+    if finetune.crop_padding is not None:
+        augmentation = replace(augmentation, crop_padding=finetune.crop_padding)
+    dataset = cell.dataset
+    if augmentation.resize is None:
+        dataset = replace(dataset, options={**dataset.options, "size": finetune.size})
+    else:
+        augmentation = replace(augmentation, resize=finetune.size, test_resize=None)
+    second = replace(recipe, epochs=finetune.epochs, augmentation=augmentation)
+    return first, replace(cell, recipe=second, dataset=dataset)
 
 
 def deploy(model: nn.Module, before: Cell, after: Cell) -> nn.Module:

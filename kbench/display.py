@@ -14,6 +14,7 @@ from kbench.progress import read_progress
 from kbench.record import record_path
 
 PLAIN_INTERVAL_S = 30.0
+ENDINGS = {"interrupt": "stopped", "elsewhere": "elsewhere"}
 
 if TYPE_CHECKING:
     from kbench.bars import BarDisplay
@@ -58,8 +59,8 @@ class PlainDisplay:
             click.echo(f"start     {event.cell.id}", err=True)
             return
         self.running.pop(event.cell.id, None)
-        if event.kind == "interrupt":
-            click.echo(f"stopped   {event.cell.id}", err=True)
+        if event.kind in ENDINGS:
+            click.echo(f"{ENDINGS[event.kind]:9} {event.cell.id}", err=True)
             return
         self.done += 1
         click.echo(f"{format_result(event.record)} ({self.done}/{self.total})", err=True)

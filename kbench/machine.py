@@ -19,6 +19,9 @@ class Machine:
         device: Torch device.
         threads: Threads of a torch operation.
         checkpoint_interval_s: Seconds between checkpoints.
+        devices: Processes on each node that train a cell together, one a GPU.
+        nodes: Machines that train a cell together.
+        reuse: Whether results of equal cells, of other suites as well, are taken over.
         environment: What the record says of versions and hardware.
     """
 
@@ -26,6 +29,9 @@ class Machine:
     device: str = "cpu"
     threads: int = 1
     checkpoint_interval_s: float = 30.0
+    devices: int = 1
+    nodes: int = 1
+    reuse: bool = True
     environment: Mapping[str, Any] = field(default_factory=dict)
 
 

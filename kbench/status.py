@@ -1,5 +1,6 @@
 """Progress of a suite, from its files alone."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from kbench.formats import format_progress, format_table
 from kbench.state import State, find_states
 from kbench.suite import load_suite
 
-PENDING = ("done", "todo")
+PENDING = ("done", "todo", "queued")
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ def format_status(status: SuiteStatus) -> str:
     """Return the counts, and a line for every cell that is neither done nor still to come."""
     counts = ", ".join(f"{count} {kind}" for kind, count in status.counts().items())
     head = f"{status.suite} ({status.scale}): {len(status.cells)} cells: {counts}"
+    queued = Counter(state.reason for state in status.states if state.kind == "queued")
+    head += "".join(f"\nqueued: {count} cells: {reason}" for reason, count in queued.items())
     rows = [
         (state.kind, cell.id, _detail(state))
         for cell, state in zip(status.cells, status.states, strict=True)

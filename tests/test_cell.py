@@ -151,6 +151,15 @@ def test_a_manifest_is_a_cell_a_line(tmp_path, demo_cell) -> None:
     path = tmp_path / "manifest.jsonl"
     path.write_text("".join(json.dumps(cell.to_json()) + "\n" for cell in cells))
     assert read_manifest(path) == cells
+    assert read_manifest(path, range(1, 3)) == cells[1:]
+
+
+def test_lines_that_are_not_asked_for_are_not_read(tmp_path, demo_cell) -> None:
+    path = tmp_path / "manifest.jsonl"
+    path.write_text(f"no cell\n{json.dumps(demo_cell().to_json())}\nno cell\n")
+    assert read_manifest(path, range(1, 2)) == [demo_cell()]
+    with pytest.raises(RecordError, match=r"no line 3; the manifest has 3, counted from 0"):
+        read_manifest(path, range(3, 4))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from kbench import __version__
-from kbench.cli import Duration, main
+from kbench.cli import main
+from kbench.cli_options import Duration
 from kbench.suite_file import SuiteFile
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -139,6 +140,21 @@ def test_plan_shows_what_cannot_exist_with_its_reason(kbench, write_suite, monke
     assert "invalid" in result.stdout
     assert "no form of stride 2" in result.stdout
     assert result.stdout.splitlines()[-1].startswith("1 cells: 1 invalid; to do: 0.00 h")
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_a_suite_without_cells_says_why(kbench, write_suite, command) -> None:
+    result = kbench(command, write_suite(grid=[], reason="nothing to compare with", recipe={}))
+    assert result.exit_code == 0
+    assert result.stderr.splitlines()[0] == "demo: no cells: nothing to compare with"
+
+
+@pytest.mark.parametrize("command", ["check", "status", "report"])
+def test_a_suite_without_cells_is_no_error(kbench, write_suite, command) -> None:
+    table = {"id": "t", "rows": "operator", "columns": "dataset", "metric": "top1"}
+    keys = {"grid": [], "reason": "nothing to compare with", "recipe": {}, "tables": [table]}
+    result = kbench(command, write_suite(**keys))
+    assert (result.exit_code, result.stderr) == (0, "")
 
 
 def test_plan_joins_several_suites(kbench, write_suite) -> None:

@@ -48,6 +48,16 @@ class TestDivide:
         assert first.dataset == second.dataset
         assert [image_size(cell) for cell in (first, second)] == [6, 12]
 
+    @pytest.mark.parametrize(("padding", "expected"), [(None, 1), (2, 2), (0, 0)])
+    def test_second_phase_may_crop_otherwise(
+        self, small_cell: Callable[..., Cell], padding: int | None, expected: int
+    ) -> None:
+        finetune = Finetune(epochs=1, size=12, crop_padding=padding)
+        recipe = {"augmentation": Augmentation(crop_padding=1), "finetune": finetune}
+        first, second = divide_phases(small_cell(recipe=recipe))
+        assert first.recipe.augmentation.crop_padding == 1
+        assert second.recipe.augmentation == Augmentation(crop_padding=expected)
+
     def test_plain_cell_has_one_phase(self, small_cell: Callable[..., Cell]) -> None:
         assert divide_phases(small_cell()) == (small_cell(),)
 

@@ -9,13 +9,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from kbench import run
 from kbench.checkpoint import NAME
+from kbench.claim import Claim, this_process
 from kbench.cli import main
 from kbench.machine import Machine
 from kbench.plan import plan_suite
@@ -135,6 +136,21 @@ class TestRun:
         second = kbench("run", suite)
         assert (second.exit_code, second.stderr) == (0, "nothing to run: 4 cells, 0 failed\n")
         assert records_of(tmp_path) == records
+
+    def test_cells_that_run_elsewhere_are_left_and_said(
+        self, make_suite: Callable[..., Path], kbench: Callable[..., Result], tmp_path: Path
+    ) -> None:
+        suite = make_suite()
+        (planned,) = plan_suite(suite, "full", tmp_path / "results").cells
+        folder = tmp_path / "results" / "demo" / "full" / planned.cell.id
+        folder.mkdir(parents=True)
+        other = replace(this_process(), kernel="elsewhere")
+        assert Claim(folder, other).take()
+        found = kbench("run", suite)
+        assert found.exit_code == 75
+        assert "running   " in found.stderr
+        assert "1 cells are queued or run elsewhere; run again once they ended" in found.stderr
+        assert not records_of(tmp_path)
 
     def test_only_and_dry_run(
         self, make_suite: Callable[..., Path], kbench: Callable[..., Result], tmp_path: Path
@@ -276,36 +292,6 @@ class TestBadInput:
         found = kbench("run", make_suite(), "--device", "cuda")
         assert found.exit_code == 2
         assert "--device cuda: no GPU is visible on this machine" in found.stderr
-
-
-class TestSettings:
-    def make(self, monkeypatch: pytest.MonkeyPatch, cores: int, **options: object) -> object:
-        monkeypatch.setattr("kbench.machine.count_cores", lambda: cores)
-        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-        return run.make_settings({"a": 60, "b": None}, run.RunOptions(Path("results"), **options))
-
-    @pytest.mark.parametrize(
-        ("jobs", "threads"), [(None, 8), (1, 8), (3, 2), (8, 1), (20, 1)], ids=str
-    )
-    def test_threads_are_divided_among_the_jobs(
-        self, jobs: int | None, threads: int, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        settings = self.make(monkeypatch, 8, jobs=jobs, device="cpu")
-        assert (settings.jobs, settings.machine.threads) == (jobs or 1, threads)
-        assert settings.gpus == ()
-
-    def test_every_job_has_a_gpu_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        settings = self.make(monkeypatch, 8, gpus="0, 2,3", jobs=2)
-        assert (settings.gpus, settings.machine.device) == (("0", "2"), "cuda")
-        with pytest.raises(run.ExecutorError, match="--jobs 4: one job has one GPU, and 3 can be"):
-            self.make(monkeypatch, 8, gpus="0,2,3", jobs=4)
-
-    def test_option_overrules_the_time_limit_of_suites(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        assert self.make(monkeypatch, 1, device="cpu").time_limits == {"a": 60}
-        limits = self.make(monkeypatch, 1, device="cpu", time_limit_s=5).time_limits
-        assert limits == {"a": 5, "b": 5}
 
 
 class TestManifest:

@@ -32,7 +32,9 @@ def begin(results):
         directory.mkdir(parents=True, exist_ok=True)
         given = {"epoch": 0.5, "epochs": 2, "time": time.time(), "host": socket.gethostname()}
         progress = Progress(**(given | {"pid": os.getpid()} | changes))
-        (directory / "progress.json").write_text(json.dumps(asdict(progress)))
+        path = directory / "progress.json"
+        path.write_text(json.dumps(asdict(progress)))
+        os.utime(path, (progress.time, progress.time))
         return directory
 
     return write

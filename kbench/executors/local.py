@@ -4,7 +4,6 @@ The processes are forks of a server that has torch loaded, so a start costs mill
 that crashes, hangs or is killed costs its own cell only.
 """
 
-import contextlib
 import multiprocessing
 import multiprocessing.connection
 import multiprocessing.forkserver
@@ -22,17 +21,18 @@ from kbench.cell import Cell
 from kbench.errors import RecordError
 from kbench.executors.failure import count_oom_kills, explain_exit, read_tail
 from kbench.executors.worker import (
+    EXIT_ELSEWHERE,
     EXIT_INTERRUPTED,
     GRACE_S,
     LOG,
     PRELOAD,
     RECORD,
+    clear_up,
     record_stamp,
     work,
 )
 from kbench.files import write_bytes
 from kbench.machine import Machine
-from kbench.progress import remove_progress
 from kbench.record import TRAINING_VERSION, Record, Status, read_record, record_path, write_record
 
 POLL_S = 0.2
@@ -63,12 +63,13 @@ class Event:
     """Something that happened; `tick` comes a few times a second and means nothing.
 
     Attributes:
-        kind: `start`, `finish` (with a record), `interrupt` (checkpoint saved), or `tick`.
+        kind: `start`, `finish` (with a record), `interrupt` (checkpoint saved), `elsewhere`
+            (another process is running it), or `tick`.
         cell: The cell; None for `tick`.
         record: The result, for `finish`.
     """
 
-    kind: Literal["start", "finish", "interrupt", "tick"]
+    kind: Literal["start", "finish", "interrupt", "elsewhere", "tick"]
     cell: Cell | None = None
     record: Record | None = None
 
@@ -201,8 +202,9 @@ class LocalExecutor:
         # The record counts, whatever happened to the process after it was written.
         if record_stamp(job.directory) not in (None, job.stamp):
             return Event("finish", job.cell, self._read(job))
-        with contextlib.suppress(OSError):
-            remove_progress(job.directory)
+        clear_up(job.directory, job.process.pid or 0)
+        if exit_code == EXIT_ELSEWHERE:
+            return Event("elsewhere", job.cell)
         if exit_code == EXIT_INTERRUPTED or job.asked_to_stop is not None:
             return Event("interrupt", job.cell)
         tail = read_tail(job.directory / LOG, job.log_size)

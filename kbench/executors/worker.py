@@ -4,32 +4,38 @@ A worker is a fork of a server that has imported `PRELOAD`, and torch with it, o
 itself needs no torch, so that the process that starts workers need not load it.
 """
 
+import contextlib
 import ctypes
-import fcntl
 import importlib
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 from kbench.cell import Cell
+from kbench.claim import EXPIRY_S, Claim, kernel_name, read_owner, release
 from kbench.errors import InterruptedCellError, RecordError
 from kbench.machine import Machine
-from kbench.progress import remove_progress
-from kbench.record import read_record, write_record
+from kbench.progress import read_progress, remove_progress
+from kbench.record import Record, read_record, write_record
 from kbench.registry import ARCHITECTURES, DATASETS, EVALUATIONS, OPERATORS
 
+EXIT_ELSEWHERE = 73
 EXIT_INTERRUPTED = 75
 LOG = "log.txt"
 RECORD = "record.json"
 PRELOAD = ["__main__", "kbench.cli", "kbench.executors.fork_server"]
 SET_PARENT_DEATH_SIGNAL = 1
 GRACE_S = 60
-CLAIM_POLL_S = 0.1
+CLAIM_POLL_S = 0.2
+CLAIM_WAIT_S = EXPIRY_S + 10
 
 
 def work(cell: Cell, directory: Path, machine: Machine, gpu: str | None) -> None:
@@ -41,27 +47,38 @@ def work(cell: Cell, directory: Path, machine: Machine, gpu: str | None) -> None
         machine: Where and how.
         gpu: The only GPU that the process may see; None for all.
     """
-    from kbench.checkpoint import remove_checkpoints
     from kbench.run_cell import run_cell
 
     stop = _stop_on_signals()
-    _redirect_output(directory / LOG)
+    redirect_output(directory / LOG)
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     import_extensions(cell)
     before = record_stamp(directory)
     try:
-        claim(directory, stop)
-        if record_stamp(directory) != before:
-            return
-        clear(directory)
-        record = run_cell(cell, directory, machine, stop)
+        held = claim(directory, stop)
+        if held is None:
+            sys.exit(EXIT_ELSEWHERE)
+        try:
+            if record_stamp(directory) == before:
+                _run(partial(run_cell, cell, directory, machine, stop), directory, held)
+        finally:
+            held.release()
     except InterruptedCellError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(EXIT_INTERRUPTED)
+
+
+def _run(make_record: Callable[[], Record], directory: Path, held: Claim) -> None:
+    """Run a claimed cell, write its record and clear up."""
+    from kbench.checkpoint import remove_checkpoints
+
+    clear(directory)
+    record = make_record()
     write_record(directory, record)
     remove_checkpoints(directory)
-    remove_progress(directory)
+    if not held.is_lost.is_set():
+        remove_progress(directory)
 
 
 def import_extensions(cell: Cell) -> None:
@@ -89,26 +106,39 @@ def record_stamp(directory: Path) -> tuple[int, int] | None:
     return status.st_ino, status.st_mtime_ns
 
 
-def claim(directory: Path, stop: threading.Event) -> None:
-    """Wait until no other process of this machine runs the cell; hold it until this one ends.
+def claim(directory: Path, stop: threading.Event) -> Claim | None:
+    """Claim a cell's folder and keep it claimed; None if another process is at work in it.
 
-    After a run was killed, its workers live on until their checkpoints are written.
+    A claim of this machine is waited for: after a run was killed, its workers live on until their
+    checkpoints are written. One of another machine is waited for until it is seen to be alive, or
+    has expired.
 
     Raises:
         InterruptedCellError: If `stop` was set meanwhile.
     """
-    handle = os.open(directory, os.O_RDONLY)
+    wanted = Claim(directory)
+    end = time.monotonic() + CLAIM_WAIT_S
+    seen = _claim_stamp(wanted)
     while not stop.is_set():
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(CLAIM_POLL_S)
-        except OSError:  # a file system without locks
-            return
-        else:
-            return
+        if wanted.take():
+            wanted.keep(on_loss=stop.set)
+            return wanted
+        owner = read_owner(wanted.path)
+        is_elsewhere = owner is not None and owner.kernel != kernel_name()
+        if time.monotonic() > end or (is_elsewhere and _claim_stamp(wanted) != seen):
+            sys.stderr.write(f"{directory.name}: is run by {owner}\n")
+            return None
+        stop.wait(CLAIM_POLL_S)
     message = f"{directory.name}: stopped while another process runs it"
     raise InterruptedCellError(message)
+
+
+def _claim_stamp(claim: Claim) -> int:
+    """Return what changes whenever a claim is made or refreshed."""
+    try:
+        return claim.path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def clear(directory: Path) -> None:
@@ -131,8 +161,17 @@ def clear(directory: Path) -> None:
         remove_checkpoints(directory)
 
 
+def clear_up(directory: Path, pid: int) -> None:
+    """Remove the signs of life that a worker of this machine has left, not those of another."""
+    with contextlib.suppress(OSError):
+        release(directory, pid)
+        progress = read_progress(directory)
+        if progress is None or (progress.host, progress.pid) == (socket.gethostname(), pid):
+            remove_progress(directory)
+
+
 def _stop_on_signals() -> threading.Event:
-    """Return what the first SIGINT or SIGTERM sets, and the death of the process that is served."""
+    """Return what the first signal to end sets, and the death of the process that is served."""
     stop = threading.Event()
 
     def ask(_: int = 0, __: FrameType | None = None) -> None:
@@ -141,7 +180,7 @@ def _stop_on_signals() -> threading.Event:
             # Whoever asked may be gone: a worker that does not get to its next step ends itself.
             signal.alarm(GRACE_S)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, ask)
     ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
     main = multiprocessing.parent_process()
@@ -156,7 +195,7 @@ def _stop_on_signals() -> threading.Event:
     return stop
 
 
-def _redirect_output(path: Path) -> None:
+def redirect_output(path: Path) -> None:
     """Append what this process and its libraries print to a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)

@@ -2,6 +2,7 @@
 
 import sys
 import types
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,32 @@ def own_module(
 def _plain_main(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare every worker the import of pytest, which is the main module here."""
     monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
+
+
+CLUSTER = "ClusterName             = toy\nMaxArraySize            = 8\n"
+
+
+@pytest.fixture
+def fake_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Return a function that puts stand-ins for SLURM's programs on PATH, alone there.
+
+    They log their arguments in the returned file; `sbatch` accepts jobs 101, 102, ...
+    """
+    folder = tmp_path / "fakes"
+    folder.mkdir()
+    log = folder / "log"
+    monkeypatch.setenv("PATH", str(folder))
+
+    def put(**programs: str) -> Path:
+        standard = {
+            "scontrol": f"echo '{CLUSTER}'",
+            "squeue": "true",
+            "sbatch": f"echo $((100 + $(/usr/bin/grep -c ^sbatch {log})))",
+        }
+        for name, text in (standard | programs).items():
+            path = folder / name
+            path.write_text(f'#!/bin/bash\necho "{name} $*" >>{log}\n{text}\n')
+            path.chmod(0o755)
+        return log
+
+    return put

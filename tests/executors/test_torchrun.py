@@ -65,7 +65,7 @@ def test_two_processes_equal_one(cell: Cell, tmp_path: Path, two: Machine) -> No
 
 @pytest.mark.slow
 def test_interrupted_processes_go_on(cell: Cell, tmp_path: Path, two: Machine) -> None:
-    long = replace(cell, recipe=replace(cell.recipe, epochs=40, steps_per_epoch=10))
+    long = replace(cell, recipe=replace(cell.recipe, epochs=150, steps_per_epoch=10))
     run(long, tmp_path / "whole", two)
     stop, folder = threading.Event(), tmp_path / "parts"
 

@@ -1,42 +1,48 @@
 """What a worker does before and after the training."""
 
-import fcntl
+import importlib
 import os
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kbench.cell import Cell, Choice
 from kbench.checkpoint import NAME, PREVIOUS
+from kbench.claim import Claim, birth_of, read_owner, this_process
 from kbench.errors import InterruptedCellError
-from kbench.executors.worker import claim, clear, import_extensions, record_stamp
+from kbench.executors.worker import claim, clear, clear_up, import_extensions, record_stamp
+from kbench.progress import Progress, write_progress
 from kbench.record import Record, write_record
 from kbench.registry import OPERATORS
 
 
-@pytest.fixture
-def held(tmp_path: Path) -> int:
-    """Hold a folder as another process would; return the handle."""
-    handle = os.open(tmp_path, os.O_RDONLY)
-    fcntl.flock(handle, fcntl.LOCK_EX)
-    return handle
-
-
 class TestClaim:
-    def test_free_folder_is_taken_at_once(self, tmp_path: Path) -> None:
-        claim(tmp_path, threading.Event())
-        with pytest.raises(BlockingIOError, match="unavailable"):
-            fcntl.flock(os.open(tmp_path, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    @pytest.fixture
+    def held(self, tmp_path: Path) -> Claim:
+        """Hold a folder as another living process of this machine would."""
+        parent = replace(this_process(), pid=os.getppid(), born=birth_of(os.getppid()))
+        other = Claim(tmp_path, parent)
+        assert other.take()
+        return other
 
-    def test_waits_until_the_other_process_is_gone(self, tmp_path: Path, held: int) -> None:
-        timer = threading.Timer(0.3, os.close, [held])
+    def test_free_folder_is_taken_at_once(self, tmp_path: Path) -> None:
+        mine = claim(tmp_path, threading.Event())
+        assert mine is not None
+        assert read_owner(mine.path) == mine.owner
+        mine.release()
+
+    def test_waits_until_the_other_process_is_gone(self, tmp_path: Path, held: Claim) -> None:
+        timer = threading.Timer(0.3, held.path.unlink)
         begun = time.monotonic()
         timer.start()
-        claim(tmp_path, threading.Event())
+        mine = claim(tmp_path, threading.Event())
         assert time.monotonic() - begun >= 0.3
+        assert mine is not None
+        mine.release()
 
     @pytest.mark.usefixtures("held")
     def test_stops_waiting_when_asked(self, tmp_path: Path) -> None:
@@ -44,6 +50,23 @@ class TestClaim:
         threading.Timer(0.2, stop.set).start()
         with pytest.raises(InterruptedCellError, match="stopped while another process runs it"):
             claim(tmp_path, stop)
+
+    def test_does_not_wait_for_another_machine_that_is_alive(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture
+    ) -> None:
+        other = Claim(tmp_path, replace(this_process(), kernel="elsewhere", host="node7"))
+        assert other.take()
+        threading.Timer(0.3, other.refresh).start()
+        assert claim(tmp_path, threading.Event()) is None
+        assert "on node7" in capsys.readouterr().err
+
+    def test_signs_of_life_of_others_are_not_cleared_up(self, tmp_path: Path, held: Claim) -> None:
+        write_progress(tmp_path, Progress(0.5, 2))
+        clear_up(tmp_path, held.owner.pid + 1)
+        assert {path.name for path in tmp_path.iterdir()} == {"claim.json", "progress.json"}
+        clear_up(tmp_path, os.getpid())
+        clear_up(tmp_path, held.owner.pid)
+        assert not list(tmp_path.iterdir())
 
 
 class TestClear:
@@ -118,6 +141,7 @@ class TestExtensions:
         package.mkdir()
         (package / "METADATA").write_text("Name: going_wrong\nVersion: 1.0\n")
         (package / "entry_points.txt").write_text(f"[kbench.operators]\nany = {own_module}\n")
+        importlib.import_module("kbench.run_cell")  # as the fork server has, for all known names
         import_extensions(demo_cell())
         assert "slow" not in OPERATORS
         import_extensions(demo_cell(operator=Choice("slow")))

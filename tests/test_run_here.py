@@ -1,0 +1,95 @@
+"""Settings, signals and exit statuses of cells on this machine."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from kbench.errors import ExecutorError
+from kbench.executors.local import Event, LocalExecutor
+from kbench.run_here import execute, make_settings, run_manifest, stop_on_signals
+from kbench.run_options import RunOptions
+
+
+class TestSettings:
+    def make(self, monkeypatch: pytest.MonkeyPatch, cores: int, **options: object) -> object:
+        monkeypatch.setattr("kbench.machine.count_cores", lambda: cores)
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+        return make_settings({"a": 60, "b": None}, RunOptions(Path("results"), **options))
+
+    @pytest.mark.parametrize(
+        ("jobs", "threads"), [(None, 8), (1, 8), (3, 2), (8, 1), (20, 1)], ids=str
+    )
+    def test_threads_are_divided_among_the_jobs(
+        self, jobs: int | None, threads: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings = self.make(monkeypatch, 8, jobs=jobs, device="cpu")
+        assert (settings.jobs, settings.machine.threads) == (jobs or 1, threads)
+        assert settings.gpus == ()
+
+    def test_every_job_has_a_gpu_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        settings = self.make(monkeypatch, 8, gpus="0, 2,3", jobs=2)
+        assert (settings.gpus, settings.machine.device) == (("0", "2"), "cuda")
+        with pytest.raises(ExecutorError, match="--jobs 4: one job has one GPU, and 3 can be"):
+            self.make(monkeypatch, 8, gpus="0,2,3", jobs=4)
+
+    def test_option_overrules_the_time_limit_of_suites(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert self.make(monkeypatch, 1, device="cpu").time_limits == {"a": 60}
+        limits = self.make(monkeypatch, 1, device="cpu", time_limit_s=5).time_limits
+        assert limits == {"a": 5, "b": 5}
+
+
+class TestSignals:
+    @pytest.mark.parametrize(
+        "numbers",
+        [
+            [signal.SIGUSR1],
+            [signal.SIGTERM, signal.SIGUSR1],
+            [signal.SIGUSR1, signal.SIGTERM],
+            [signal.SIGUSR1, signal.SIGUSR1],
+        ],
+        ids=["USR1", "TERM, USR1", "USR1, TERM", "USR1, USR1"],
+    )
+    def test_what_slurm_and_its_script_send_asks_for_one_orderly_end(self, numbers) -> None:
+        with stop_on_signals() as stop:
+            for number in numbers:
+                os.kill(os.getpid(), number)
+            assert stop.is_set()
+            assert stop.number == (signal.SIGTERM if signal.SIGTERM in numbers else None)
+
+    def test_second_request_of_a_person_ends_at_once(self) -> None:
+        with stop_on_signals():
+            os.kill(os.getpid(), signal.SIGINT)
+            with pytest.raises(SystemExit, match="130"):
+                os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "status"),
+    [([], 0), (["elsewhere"], 75), (["interrupt"], 75)],
+    ids=["nothing", "elsewhere", "interrupted"],
+)
+def test_exit_status_says_what_is_left(kinds, status, demo_cell, tmp_path, monkeypatch) -> None:
+    events = [Event(kind, demo_cell()) for kind in kinds]
+    monkeypatch.setattr(LocalExecutor, "run", lambda *_: iter(events))
+    settings = make_settings({}, RunOptions(tmp_path, device="cpu"))
+    assert execute([demo_cell()], settings, tmp_path) == status
+
+
+def test_lines_with_a_newer_record_are_left_out(demo_cell, finish, tmp_path, monkeypatch) -> None:
+    cells = [demo_cell(seed) for seed in range(3)]
+    old = finish(cells[0])
+    os.utime(old, (100, 100))
+    manifest = tmp_path / "manifest.jsonl"
+    manifest.write_text("".join(f"{json.dumps(cell.to_json())}\n" for cell in cells))
+    os.utime(manifest, (200, 200))
+    finish(cells[1], status="failed")
+    ran = []
+    monkeypatch.setattr("kbench.run_here.execute", lambda cells, *_: ran.extend(cells) or 0)
+    options = RunOptions(tmp_path / "results", device="cpu")
+    assert run_manifest(manifest, range(3), options, remaining=True) == 0
+    assert ran == [cells[0], cells[2]]
