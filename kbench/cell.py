@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kbench.errors import RecordError
-from kbench.recipe import Recipe
+from kbench.recipe import Recipe, canonical_json
 
 Scalar = bool | int | float | str | None
 CHOICES = ("dataset", "architecture", "operator")
@@ -53,6 +53,11 @@ class Choice:
     def definition(self) -> dict[str, Any]:
         """Return name and options, without the label."""
         return {"name": self.name, "options": dict(sorted(self.options.items()))}
+
+    @cached_property
+    def canonical(self) -> str:
+        """Return the definition as canonical JSON."""
+        return canonical_json(self.definition)
 
 
 @dataclass(frozen=True)
@@ -109,11 +114,21 @@ class Cell:
             "seed": self.seed,
         }
 
+    @property
+    def canonical(self) -> str:
+        """Return the definition as canonical JSON, put together of what many cells share."""
+        limit = {k: count for k, count in vars(self.limit).items() if count is not None}
+        rest = {"scale": self.scale, "seed": self.seed, "task": self.task}
+        return (
+            f'{{"architecture":{self.architecture.canonical},"dataset":{self.dataset.canonical},'
+            f'"limit":{canonical_json(limit)},"operator":{self.operator.canonical},'
+            f'"recipe":{self.recipe.canonical},{canonical_json(rest)[1:]}'
+        )
+
     @cached_property
     def id(self) -> str:
         """Return the readable slug and the first 8 hex digits of the definition's SHA-256."""
-        canonical = json.dumps(self.definition, sort_keys=True, separators=(",", ":"))
-        digest = hashlib.sha256(canonical.encode()).hexdigest()[:8]
+        digest = hashlib.sha256(self.canonical.encode()).hexdigest()[:8]
         names = (self.dataset.name, self.architecture.name, self.operator.name)
         return "-".join([*names, f"s{self.seed}", digest])
 

@@ -8,6 +8,7 @@ import torch
 
 from kbench.cell import Cell
 from kbench.datasets import build_dataset
+from kbench.datasets.beton import check_beton
 from kbench.datasets.dataset import Dataset
 from kbench.datasets.normalisation import Normalisation, find_normalisation
 from kbench.loaders import find_loader
@@ -76,6 +77,21 @@ def load_data(cell: Cell, root: Path, device: torch.device, share: Share = WHOLE
         statistics=statistics,
         dataset=dataset,
     )
+
+
+def check_data(cell: Cell, root: Path) -> None:
+    """Check that a cell's data is there, unchanged, and what its recipe can take.
+
+    Raises:
+        DatasetError: If a file is missing or damaged.
+        UnsupportedError: If the recipe's statistics are not for the dataset's images.
+    """
+    dataset = build_dataset(cell.dataset.name, root, **cell.dataset.options)
+    find_normalisation(cell.recipe.normalisation, dataset)
+    dataset.verify()
+    if cell.recipe.loader == "ffcv":
+        for split in ("train", "test"):
+            check_beton(dataset, split, cell.recipe.storage)
 
 
 def divide_training(

@@ -65,6 +65,13 @@ ONLY = click.option(
     metavar="KEY=GLOB",
     help="Only cells that match, such as architecture='resnet*' or seed=0.",
 )
+DEVICES = click.option(
+    "--devices",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="GPUs, or processes on a CPU, that train a cell together.",
+)
 DEVICE = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
 TIME_LIMIT = click.option(
     "--time-limit",

@@ -11,6 +11,7 @@ import click
 from kbench.cli_options import (
     CHECKPOINT_EVERY,
     DEVICE,
+    DEVICES,
     ONLY,
     RESULTS,
     SCALE,
@@ -35,6 +36,7 @@ LOCAL_ONLY = {"jobs": "--jobs", "gpus": "--gpus", "fail_fast": "--fail-fast"}
 @click.option(
     "--jobs", type=click.IntRange(1), help="Cells at a time  [default: one per GPU, or 1]"
 )
+@DEVICES
 @click.option(
     "--threads", type=click.IntRange(1), help="Threads of a cell  [default: cores / jobs]"
 )
@@ -67,6 +69,7 @@ def run(suites: tuple[Path, ...], scale: str, **options: Any) -> None:  # noqa: 
         message = f"{names}: for --executor slurm only"
         raise click.UsageError(message)
     wrong = [name for key, name in LOCAL_ONLY.items() if rest[key]]
+    wrong += ["--devices (SLURM: --gpus-per-cell)"] * (rest["devices"] > 1)
     if rest["executor"] == "slurm" and wrong:
         message = f"{', '.join(wrong)}: for --executor local only"
         raise click.UsageError(message)
@@ -108,6 +111,8 @@ def status(
 @click.option("--remaining", is_flag=True, help="Not those with a record newer than the manifest.")
 @RESULTS
 @DEVICE
+@DEVICES
+@click.option("--nodes", type=click.IntRange(1), default=1, help="Nodes of a SLURM job.")
 @click.option("--threads", type=click.IntRange(1), help="Threads  [default: all cores]")
 @TIME_LIMIT
 @CHECKPOINT_EVERY

@@ -67,7 +67,8 @@ def find_cost(cell: Cell) -> Cost:
 def network_key(cell: Cell) -> str:
     """Return what the cost of a cell's network depends on, as a hash."""
     parts = [cell.architecture.definition, cell.operator.definition, cell.dataset.definition]
-    text = json.dumps([*parts, cell.imports, source_stamp()], sort_keys=True)
+    size = cell.recipe.augmentation.final_size
+    text = json.dumps([*parts, size, cell.imports, source_stamp()], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from kbench.architectures.resolution import transfer
 from kbench.cell import Cell
-from kbench.datasets import build_dataset
+from kbench.network import find_input_shape
 
 
 def divide_phases(cell: Cell) -> tuple[Cell, ...]:
@@ -32,10 +32,4 @@ def divide_phases(cell: Cell) -> tuple[Cell, ...]:
 
 def deploy(model: nn.Module, before: Cell, after: Cell) -> nn.Module:
     """Return a network at the size of the images of the next phase."""
-    return transfer(model, image_size(before), image_size(after))
-
-
-def image_size(cell: Cell) -> int:
-    """Return the side of the images that the network of a phase is given, in pixels."""
-    dataset = build_dataset(cell.dataset.name, None, **cell.dataset.options)
-    return cell.recipe.augmentation.resize or dataset.input_shape[-1]
+    return transfer(model, find_input_shape(before)[-1], find_input_shape(after)[-1])

@@ -76,14 +76,21 @@ def all_differ(seeds: tuple[int, ...]) -> tuple[int, ...]:
 
 
 class OrScalar:
-    """Mark of a list whose JSON Schema also accepts a single item."""
+    """Mark of a list whose JSON Schema also accepts a single item.
+
+    Args:
+        min_items: Fewest items of the list.
+    """
+
+    def __init__(self, min_items: int = 1) -> None:
+        self._min_items = min_items
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         """Return the schema of the list or of one item."""
         found = handler(schema)
-        return {"anyOf": [found["items"], {**found, "minItems": 1}]}
+        return {"anyOf": [found["items"], {**found, "minItems": self._min_items}]}
 
 
 Value = Annotated[Scalar, BeforeValidator(as_number)]

@@ -86,6 +86,7 @@ METRICS = {
         Metric("mse_best", "", "min", 8, "smallest `mse` over the evaluated epochs"),
         Metric("psnr", "dB", "max", 3, "peak signal-to-noise ratio of a fitted picture"),
         Metric("psnr_best", "dB", "max", 3, "best `psnr` over the evaluated epochs"),
+        Metric("box_ap", "percent", "max", 1, "mean average precision of boxes; not measured yet"),
         Metric("num_params", "", "min", 0, "parameters of the network"),
         Metric("num_learnable_params", "", "min", 0, "parameters that the optimiser changes"),
         Metric("macs", "", "min", 0, "multiply-accumulates of one image, as executed at inference"),

@@ -27,6 +27,13 @@ def build_network(cell: Cell) -> nn.Module:
     )
 
 
+def find_input_shape(cell: Cell) -> tuple[int, ...]:
+    """Return (C, *S) of what the cell's network is evaluated on."""
+    dataset = build_dataset(cell.dataset.name, None, **cell.dataset.options)
+    size = cell.recipe.augmentation.final_size
+    return dataset.input_shape if size is None else (dataset.input_shape[0], size, size)
+
+
 def operator_version(cell: Cell) -> int:
     """Return the version of the numbers of a cell's operator."""
     return int(getattr(OPERATORS[cell.operator.name], "version", 1))
@@ -42,7 +49,7 @@ def measure_network(cell: Cell) -> dict[str, int]:
     with torch.device("meta"):
         model = build_network(cell)
         parameters = list(model.parameters())
-        inputs = torch.empty(1, *dataset.input_shape)
+        inputs = torch.empty(1, *find_input_shape(cell))
         with torch.no_grad():
             model.eval()(inputs)  # kernels as large as the input get to know it
             fold_operators(model)

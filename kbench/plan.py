@@ -68,6 +68,12 @@ class Plan:
     suite: Suite
     cells: list[PlannedCell]
 
+    @property
+    def reason(self) -> str:
+        """Return why the suite has no cells, or nothing."""
+        file = self.suite.file
+        return f"{file.suite}: no cells: {file.reason}" if file.reason and not self.cells else ""
+
 
 def plan_suite(path: Path, scale: str, results: Path, only: Sequence[str] = ()) -> Plan:
     """Load a suite and plan the cells of a scale that match all filters.
@@ -216,7 +222,8 @@ def trained_images(cell: Cell, cost: Cost) -> int:
 def network_of(cell: Cell) -> tuple[Hashable, ...]:
     """Return what distinguishes the networks of a plan."""
     choices = (cell.architecture, cell.operator, cell.dataset)
-    return tuple((choice.name, tuple(sorted(choice.options.items()))) for choice in choices)
+    names = tuple((choice.name, tuple(sorted(choice.options.items()))) for choice in choices)
+    return (*names, cell.recipe.augmentation.final_size)
 
 
 def _but_seed(cell: Cell) -> Hashable:

@@ -4,6 +4,7 @@ The dataclass is the schema: pydantic checks suite files against these annotatio
 reads the fields. Nothing else holds a default of training.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -133,6 +134,12 @@ class Augmentation:
         """Return whether a field differs from its default."""
         default = next(item.default for item in fields(self) if item.name == field)
         return bool(getattr(self, field) != default)
+
+    @property
+    def final_size(self) -> int | None:
+        """Return the side of evaluated images in pixels; None if it is the dataset's own."""
+        final = self.for_test()
+        return final.resize or final.size
 
     def size_in(self, epoch: int) -> int | None:
         """Return `size` in an epoch, counted from 0; smaller while it grows."""
@@ -359,12 +366,23 @@ class Recipe:
         """Return the fields that differ from their defaults; what defines a result."""
         return _changed(self)
 
+    @cached_property
+    def canonical(self) -> str:
+        """Return what defines a result as canonical JSON."""
+        return canonical_json(self.changed)
+
 
 PARTS: dict[str, type[Augmentation | Finetune | Storage]] = {
     "augmentation": Augmentation,
     "storage": Storage,
     "finetune": Finetune,
 }
+CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+
+def canonical_json(value: Mapping[str, Any]) -> str:
+    """Return the one way in which JSON is written that is hashed."""
+    return CANONICAL.encode(value)
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401 - whatever JSON held

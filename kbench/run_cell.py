@@ -45,9 +45,11 @@ def run_cell(
     directory.mkdir(parents=True, exist_ok=True)
     cost = find_cost(cell)
     versions = {"training": TRAINING_VERSION, "operator": operator_version(cell)}
-    twin = find_twin(cell, directory, versions) if machine.reuse and ranks.size == 1 else None
+    twin = ranks.tell(find_twin(cell, directory, versions) if machine.reuse else None)
     if twin is not None:
-        return reuse_result(cell, directory, twin, machine)
+        return (
+            reuse_result(cell, directory, twin, machine) if ranks.is_first else Record(cell, "ok")
+        )
     run = CellRun(cell, directory, machine, stop or threading.Event(), versions, ranks)
     reason = run.train()
     status: Status = "diverged" if reason else "ok"

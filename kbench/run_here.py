@@ -5,6 +5,7 @@ import importlib
 import os
 import signal
 import threading
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
@@ -14,7 +15,7 @@ import click
 from kbench.cell import Cell, read_manifest
 from kbench.display import choose_display
 from kbench.environment import describe_environment
-from kbench.errors import DatasetError, ExecutorError, RecordError
+from kbench.errors import DatasetError, ExecutorError, RecordError, UnsupportedError
 from kbench.executors.local import LocalExecutor, LocalSettings
 from kbench.machine import Machine, data_root, default_threads, find_gpus
 from kbench.record import record_path
@@ -34,6 +35,7 @@ def run_here(cells: Sequence[Cell], limits: Mapping[str, int | None], options: R
     """
     check_folder(options.results)
     settings = make_settings(limits, options)
+    check_batches(cells, settings.machine)
     ready = with_data(cells, settings.machine.data_root)
     status = execute(ready, settings, options.results)
     return EXIT_FAILED if status == 0 and len(ready) < len(cells) else status
@@ -63,6 +65,7 @@ def run_manifest(manifest: Path, lines: range, options: RunOptions, *, remaining
         cells = [cell for cell in cells if not _is_recorded(cell, options.results, manifest)]
     check_folder(options.results)
     settings = make_settings({cell.suite: None for cell in cells}, options)
+    check_batches(cells, settings.machine)
     return execute(cells, settings, options.results) if cells else 0
 
 
@@ -101,17 +104,22 @@ def make_settings(limits: Mapping[str, int | None], options: RunOptions) -> Loca
         ExecutorError: If a GPU is asked for and there is none, or more jobs than GPUs.
     """
     gpus = choose_gpus(options)
-    jobs = options.jobs or max(1, len(gpus))
+    devices = options.devices
+    jobs = options.jobs or max(1, len(gpus) // devices)
     machine = Machine(
         data_root=data_root(),
         device="cuda" if gpus else "cpu",
-        threads=options.threads or default_threads(jobs),
+        threads=options.threads or default_threads(jobs * devices),
         checkpoint_interval_s=options.checkpoint_every,
+        devices=devices,
+        nodes=options.nodes,
+        reuse=options.rerun != "all",
         environment=describe_environment(),
     )
     chosen = {suite: options.time_limit_s or limit for suite, limit in limits.items()}
     time_limits = {suite: limit for suite, limit in chosen.items() if limit is not None}
-    return LocalSettings(machine, jobs, gpus[:jobs], time_limits, options.fail_fast)
+    lent = tuple(",".join(gpus[i * devices : (i + 1) * devices]) for i in range(jobs))
+    return LocalSettings(machine, jobs, lent if gpus else (), time_limits, options.fail_fast)
 
 
 def choose_gpus(options: RunOptions) -> tuple[str, ...]:
@@ -126,8 +134,9 @@ def choose_gpus(options: RunOptions) -> tuple[str, ...]:
     if options.device == "cuda" and not gpus:
         message = "--device cuda: no GPU is visible on this machine"
         raise ExecutorError(message)
-    if gpus and options.jobs is not None and options.jobs > len(gpus):
-        message = f"--jobs {options.jobs}: one job has one GPU, and {len(gpus)} can be used"
+    if gpus and (options.jobs or 1) * options.devices > len(gpus):
+        asked = f"--jobs {options.jobs or 1} --devices {options.devices}"
+        message = f"{asked}: a job has a GPU for each device, and {len(gpus)} can be used"
         raise ExecutorError(message)
     return gpus
 
@@ -149,18 +158,39 @@ def check_folder(results: Path) -> None:
 
 
 def with_data(cells: Sequence[Cell], root: Path) -> list[Cell]:
-    """Return the cells whose data is there and unchanged; say of the others what is missing."""
-    from kbench.datasets import build_dataset
+    """Return the cells whose data is there and fits; say of the others what is wrong."""
+    from kbench.cell_data import check_data
 
-    refused: dict[str, str] = {}
-    for cell in {cell.dataset.name: cell for cell in cells}.values():
+    groups: dict[str, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        recipe = cell.recipe
+        parts = cell.dataset.definition, recipe.normalisation, recipe.loader, recipe.storage
+        groups[repr(parts)].append(cell)
+    refused: set[str] = set()
+    for same in groups.values():
         try:
-            build_dataset(cell.dataset.name, root, **cell.dataset.options).verify()
-        except (DatasetError, OSError) as error:
-            refused[cell.dataset.name] = str(error)
-            count = sum(other.dataset.name == cell.dataset.name for other in cells)
-            click.echo(f"{count} cells not run: {error}", err=True)
-    return [cell for cell in cells if cell.dataset.name not in refused]
+            check_data(same[0], root)
+        except (DatasetError, UnsupportedError, OSError) as error:
+            refused |= {cell.id for cell in same}
+            click.echo(f"{len(same)} cells not run: {error}", err=True)
+    return [cell for cell in cells if cell.id not in refused]
+
+
+def check_batches(cells: Sequence[Cell], machine: Machine) -> None:
+    """Refuse cells whose batches cannot be divided equally among their devices.
+
+    Raises:
+        ExecutorError: Names the first such cell.
+    """
+    size = machine.devices * machine.nodes
+    for cell in cells:
+        batch_size = cell.recipe.batch_size
+        if size > 1 and (batch_size % size or batch_size < 2 * size):
+            message = (
+                f"{cell.id}: batch_size (={batch_size}) must be a multiple of {size}, the devices "
+                "of a cell, with at least two images for each"
+            )
+            raise ExecutorError(message)
 
 
 class StopRequest(threading.Event):

@@ -7,7 +7,7 @@ import torch
 from kbench.cell import Cell
 from kbench.datasets import build_dataset
 from kbench.loaders.batch import Batch
-from kbench.network import build_network
+from kbench.network import build_network, find_input_shape
 from kbench.tasks import build_task
 from kbench.train import Training
 
@@ -24,7 +24,7 @@ def measure_images_per_s(cell: Cell, device: str) -> float:
     place = torch.device(device)
     size = min(cell.recipe.batch_size, cell.limit.train or cell.recipe.batch_size)
     task = build_task(cell.task, dataset, cell.recipe)
-    inputs = torch.randn(size, *dataset.input_shape, device=place)
+    inputs = torch.randn(size, *find_input_shape(cell), device=place)
     batch = Batch(inputs, task.random_targets(inputs))
     model = build_network(cell).to(place)
     training = Training(model.train(), task, steps_per_epoch=1, device=place)

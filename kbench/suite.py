@@ -150,7 +150,9 @@ def _check_labels(suite: Suite, scale: str, findings: Findings) -> None:
 def _check_emptiness(suite: Suite, scale: str, findings: Findings) -> None:
     """Refuse a scale of which everything is excluded."""
     rules = suite.exclusions(scale)
-    if all(any(matches(cell, rule) for rule in rules) for cell in suite.points(scale)):
+    if suite.file.reason is None and all(
+        any(matches(cell, rule) for rule in rules) for cell in suite.points(scale)
+    ):
         text = f"scale {scale!r} has an empty grid: everything is excluded"
         own = suite.scale(scale).exclude
         findings.add(suite.document, ("scales", scale, "exclude") if own else ("exclude",), text)

@@ -7,7 +7,7 @@ there and nowhere else.
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from kbench.file_model import (
     Duration,
@@ -20,6 +20,7 @@ from kbench.file_model import (
     Seeds,
     Value,
     as_list,
+    not_empty,
     refuse_shorthand,
 )
 from kbench.resources_file import ResourcesSpec
@@ -80,7 +81,7 @@ AnyChoice = Annotated[
     ChoiceSpec, BeforeValidator(as_choice, json_schema_input_type=str | dict[str, Any])
 ]
 Choices = OneOrMore[AnyChoice]
-AnyChoices = Annotated[Items[AnyChoice], BeforeValidator(as_list), OrScalar()]
+AnyChoices = Annotated[Items[AnyChoice], BeforeValidator(as_list), OrScalar(0)]
 RecipeRef = Annotated[
     RecipeSpec, BeforeValidator(as_recipe, json_schema_input_type=str | dict[str, Any])
 ]
@@ -100,6 +101,9 @@ class Block(Model):
     architecture: Choices
     operator: Choices
     recipe: OneOrMore[RecipeRef] = (RecipeSpec(),)
+
+
+AnyBlocks = Annotated[Items[Block], BeforeValidator(as_list), OrScalar(0)]
 
 
 class LimitSpec(Model):
@@ -141,6 +145,7 @@ class SuiteFile(Model):
         task: What is learned.
         recipe: How cells are trained.
         seeds: Seeds of every point of the grid.
+        reason: Why there are no cells, where `grid` is empty.
         grid: Blocks of axes.
         limit: Images used of each split.
         exclude: Points that are left out; each a subset of axes.
@@ -159,7 +164,8 @@ class SuiteFile(Model):
     task: Literal["classification", "segmentation", "fitting"] = "classification"
     recipe: RecipeRef
     seeds: Seeds = (0,)
-    grid: OneOrMore[Block]
+    reason: str | None = None
+    grid: AnyBlocks
     limit: LimitSpec = LimitSpec()
     exclude: Items[Filter] = ()
     evaluate: AnyChoices = (ChoiceSpec(name="test"),)
@@ -169,6 +175,17 @@ class SuiteFile(Model):
     time_limit: Duration | None = None
     resources: ResourcesSpec = ResourcesSpec()
     notes: Items[str] = ()
+
+    @field_validator("grid")
+    @classmethod
+    def _is_empty_for_a_reason(
+        cls, grid: tuple[Block, ...], info: ValidationInfo
+    ) -> tuple[Block, ...]:
+        reason = info.data.get("reason")
+        if grid and reason is not None:
+            message = "reason says why there are no cells; it goes with an empty grid alone"
+            raise ValueError(message)
+        return grid if reason else not_empty(grid)
 
 
 def known_keys(loc: tuple[str | int, ...]) -> list[str]:

@@ -10,10 +10,10 @@ import torch
 from kbench.architectures.resolution import transfer
 from kbench.cell import Cell, Choice
 from kbench.checkpoint import load_checkpoint, load_weights
-from kbench.cross_resolution import divide_phases, image_size
+from kbench.cross_resolution import divide_phases
 from kbench.datasets import build_dataset
 from kbench.machine import Machine
-from kbench.network import build_network
+from kbench.network import build_network, find_input_shape
 from kbench.progress import read_history
 from kbench.recipe import Augmentation, Finetune
 from kbench.run_cell import run_cell
@@ -40,13 +40,13 @@ class TestDivide:
         first, second = divide_phases(crossing())
         assert (first.dataset.options, second.dataset.options) == ({}, {"size": 12})
         assert [cell.recipe.finetune for cell in (first, second)] == [None, None]
-        assert [image_size(cell) for cell in (first, second)] == [8, 12]
+        assert [find_input_shape(cell)[-1] for cell in (first, second)] == [8, 12]
 
     def test_images_that_are_resized_change_that(self, crossing: Callable[..., Cell]) -> None:
         cell = crossing(augmentation=Augmentation(resize=6))
         first, second = divide_phases(cell)
         assert first.dataset == second.dataset
-        assert [image_size(cell) for cell in (first, second)] == [6, 12]
+        assert [find_input_shape(cell)[-1] for cell in (first, second)] == [6, 12]
 
     @pytest.mark.parametrize(("padding", "expected"), [(None, 1), (2, 2), (0, 0)])
     def test_second_phase_may_crop_otherwise(

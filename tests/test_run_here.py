@@ -32,7 +32,7 @@ class TestSettings:
     def test_every_job_has_a_gpu_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
         settings = self.make(monkeypatch, 8, gpus="0, 2,3", jobs=2)
         assert (settings.gpus, settings.machine.device) == (("0", "2"), "cuda")
-        with pytest.raises(ExecutorError, match="--jobs 4: one job has one GPU, and 3 can be"):
+        with pytest.raises(ExecutorError, match="--jobs 4 --devices 1: a job has a GPU for each device, and 3 can be"):
             self.make(monkeypatch, 8, gpus="0,2,3", jobs=4)
 
     def test_option_overrules_the_time_limit_of_suites(

@@ -8,6 +8,22 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 
+def drop_branch(branch: Tensor, rate: float, *, training: bool) -> Tensor:
+    """Return (B, C, H, W) as it is or, in training, 0 for a share of the images (arXiv 1603.09382).
+
+    The other images are divided by what is left, so that the mean stays.
+
+    Args:
+        branch: What a block adds to its shortcut.
+        rate: The share, >= 0 and < 1.
+        training: Whether the network is in training mode.
+    """
+    if not training or rate == 0:
+        return branch
+    kept = 1 - rate
+    return branch * branch.new_empty(len(branch), 1, 1, 1).bernoulli_(kept).div_(kept)
+
+
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions beside a shortcut.
 
@@ -16,9 +32,13 @@ class BasicBlock(nn.Module):
         width: Channels of the convolutions and of the output.
         stride: Stride of the first convolution.
         shortcut: What passes a change of shape; None passes the input.
+
+    Attributes:
+        drop_rate: Share of the images for which training leaves the convolutions out.
     """
 
     expansion: ClassVar[int] = 1
+    drop_rate: float = 0.0
 
     def __init__(
         self, in_channels: int, width: int, stride: int, shortcut: nn.Module | None, **_: int
@@ -39,7 +59,7 @@ class BasicBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to (B, C', H', W')."""
         out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
+        out = drop_branch(self.bn2(self.conv2(out)), self.drop_rate, training=self.training)
         return self.relu(out + (x if self.downsample is None else self.downsample(x)))
 
 
@@ -53,9 +73,13 @@ class Bottleneck(nn.Module):
         shortcut: What passes a change of shape; None passes the input.
         groups: Groups of the 3x3 convolution.
         base_width: Channels of a group of the 3x3 convolution, for a `width` of 64.
+
+    Attributes:
+        drop_rate: Share of the images for which training leaves the convolutions out.
     """
 
     expansion: ClassVar[int] = 4
+    drop_rate: float = 0.0
 
     def __init__(
         self,
@@ -87,5 +111,5 @@ class Bottleneck(nn.Module):
         """Map (B, C, H, W) to (B, C', H', W')."""
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
+        out = drop_branch(self.bn3(self.conv3(out)), self.drop_rate, training=self.training)
         return self.relu(out + (x if self.downsample is None else self.downsample(x)))

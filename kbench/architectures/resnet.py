@@ -6,12 +6,13 @@ imported, so that small networks start quickly.
 Shapes: B batch, C channels, H and W height and width.
 """
 
+from collections.abc import Iterator
 from itertools import chain
 from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
-from kbench.architectures.arguments import check_choice, check_flag
+from kbench.architectures.arguments import check_choice, check_flag, check_share
 from kbench.architectures.replace import replace_convolutions
 from kbench.architectures.residual_blocks import BasicBlock, Bottleneck
 from kbench.operators import ConvFactory
@@ -42,6 +43,8 @@ class ResNet(nn.Module):
             torchvision; `default` leaves every layer as torch makes it.
         zero_init_residual: Whether the last normalisation of each block starts with weight 0, as in
             timm (LC, section 2.3), instead of 1, as in torchvision.
+        drop_path: Share of the images for which training skips the last block, >= 0 and < 1; it
+            rises linearly from 0 in the first block, as in timm.
 
     Shape:
         - input: (B, C, H, W)
@@ -67,11 +70,13 @@ class ResNet(nn.Module):
         stem: Stem = "imagenet",
         init: Init = "kaiming",
         zero_init_residual: bool = False,
+        drop_path: float = 0.0,
     ) -> None:
         super().__init__()
         check_choice("stem", stem, Stem)
         check_choice("init", init, Init)
         check_flag("zero_init_residual", zero_init_residual)
+        check_share("drop_path", drop_path)
         self.conv1 = self.make_stem(in_channels, stem)
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU(inplace=True)
@@ -84,6 +89,8 @@ class ResNet(nn.Module):
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(channels, num_classes)
         self._initialise(init, zero_last=zero_init_residual)
+        for place, block in enumerate(self._blocks()):
+            block.drop_rate = drop_path * place / max(sum(self.depths) - 1, 1)
         replace_convolutions(self, conv, where, STAGES)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -120,9 +127,13 @@ class ResNet(nn.Module):
             # Normal numbers for the meta device cost seconds of imports inside torch.
             if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        stages = (getattr(self, f"layer{number + 1}") for number in range(len(self.depths)))
-        for block in chain.from_iterable(stages) if zero_last else ():
+        for block in self._blocks() if zero_last else ():
             nn.init.zeros_(block.last_norm.weight)
+
+    def _blocks(self) -> Iterator[BasicBlock | Bottleneck]:
+        """Return the residual blocks, first to last."""
+        stages = (getattr(self, f"layer{number + 1}") for number in range(len(self.depths)))
+        return chain.from_iterable(stages)
 
 
 @ARCHITECTURES.register("resnet10")

@@ -25,6 +25,7 @@ class ResNetD(ResNet):
         in_channels: Channels of the images.
         where: Which convolutions, in the grammar of `kbench.architectures.selection`.
         zero_init_residual: Whether the last normalisation of each block starts with weight 0.
+        drop_path: As in `ResNet`.
     """
 
     def __init__(
@@ -35,9 +36,16 @@ class ResNetD(ResNet):
         *,
         where: str = "all",
         zero_init_residual: bool = True,
+        drop_path: float = 0.0,
     ) -> None:
-        zero = zero_init_residual
-        super().__init__(conv, num_classes, in_channels, where=where, zero_init_residual=zero)
+        super().__init__(
+            conv,
+            num_classes,
+            in_channels,
+            where=where,
+            zero_init_residual=zero_init_residual,
+            drop_path=drop_path,
+        )
 
     def make_stem(self, in_channels: int, stem: Stem) -> nn.Module:
         """Return what maps the image to 64 channels; `stem` is always `imagenet`."""

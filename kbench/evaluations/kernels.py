@@ -100,7 +100,11 @@ def principal_components(kernels: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def find_stages(
-    network: Evaluated, *, grid_scale: int = 1, skip_first_block: bool = True
+    network: Evaluated,
+    *,
+    grid_scale: int = 1,
+    skip_first_block: bool = True,
+    notebook_parity: bool = False,
 ) -> list[Stage]:
     """Return the stages of a network, in the order in which an image meets them.
 
@@ -108,12 +112,20 @@ def find_stages(
         network: What is evaluated.
         grid_scale: Factor of the map sides at which kernels that depend on them are taken.
         skip_first_block: Leave out the first block of a stage that has several.
+        notebook_parity: Take such kernels at the sides of what enters the stage instead of at those
+            that the layer sees: 56, 56, 28 and 14 in ResNet-50, whose stages 2 to 4 work at half
+            that.
     """
+    found = [(layer.block, layer) for layer in find_layers(network) if layer.block is not None]
+    entered: dict[tuple[str, tuple[int, ...]], tuple[int, ...]] = {}
+    for (path, _), layer in found:
+        largest = entered.get((path, layer.out_sides), layer.in_sides)
+        entered[path, layer.out_sides] = max(largest, layer.in_sides)
     groups: defaultdict[tuple[str, tuple[int, ...]], list[Member]] = defaultdict(list)
-    for layer in find_layers(network):
-        kernels = layer.kernels(tuple(grid_scale * side for side in layer.in_sides))
-        if layer.block is not None and kernels is not None and kernels[0].numel() > 1:
-            path, number = layer.block
+    for (path, number), layer in found:
+        sides = entered[path, layer.out_sides] if notebook_parity else layer.in_sides
+        kernels = layer.kernels(tuple(grid_scale * side for side in sides))
+        if kernels is not None and kernels[0].numel() > 1:
             bound = getattr(layer.module, "rank_bound", None)
             groups[path, layer.out_sides].append(Member(number, kernels, bound))
     paths = [path for path, _ in groups]
@@ -137,10 +149,17 @@ def kernels(
 
     The curves' means and deviations over the kernels and the components are written to
     `kernels.npz`. Where the kernels of a stage differ in size, smaller ones are inside of larger
-    windows, and have zeros around them for the components.
+    windows, and have zeros around them for the components. `notebook_parity` takes windows and
+    sides of the authors' notebooks, as `mass_ratios` and `find_stages` say.
     """
     arrays: dict[str, Tensor] = {}
-    for stage in find_stages(network, grid_scale=grid_scale, skip_first_block=skip_first_block):
+    stages = find_stages(
+        network,
+        grid_scale=grid_scale,
+        skip_first_block=skip_first_block,
+        notebook_parity=notebook_parity,
+    )
+    for stage in stages:
         side = max(max(kernel.shape[1:]) for kernel in stage.kernels)
         ratios = _joined_ratios(stage.kernels, side, notebook_parity=notebook_parity)
         if not len(ratios):

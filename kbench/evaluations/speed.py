@@ -38,7 +38,7 @@ def speed(
     after warm-up; a repetition lasts at least 10 ms, and after a minute no other begins. Memory is
     that of network, inputs and whatever one of the longer passes allocates, by the rules of
     `kbench.work.measure_peak_mib`. `folded` measures the plain convolutions that operators amount
-    to at inference.
+    to at inference, and appends `.folded` to every name, so that both stand side by side.
     """
     device = network.device
     first = next(iter(network.loader.batches(0))).inputs
@@ -59,13 +59,14 @@ def speed(
         working_mib = measure_peak_mib(calls["iteration_s" if train else "forward_s"], device)
         macs = count_macs_of(passes.train_forward) / batch_size
         own_mib = passes.own_mib()
-    seconds = {name: timing.median_ms / 1e3 for name, timing in timings.items()}
-    yield from seconds.items()
-    yield "forward_images_per_s", batch_size / seconds["forward_s"]
+    found = {name: timing.median_ms / 1e3 for name, timing in timings.items()}
+    found["forward_images_per_s"] = batch_size / found["forward_s"]
     if train:
-        yield "iteration_images_per_s", batch_size / seconds["iteration_s"]
-    yield "pass_memory_mib", own_mib + working_mib
-    yield "pass_macs", macs
+        found["iteration_images_per_s"] = batch_size / found["iteration_s"]
+    found["pass_memory_mib"] = own_mib + working_mib
+    found["pass_macs"] = macs
+    suffix = ".folded" if folded else ""
+    yield from ((f"{name}{suffix}", value) for name, value in found.items())
 
 
 class _Passes:

@@ -91,6 +91,9 @@ def _command(chunk: Chunk, where: Surroundings) -> str:
     options = ["--remaining", "--results", str(where.results), *where.options]
     if chunk.resources.devices:
         options.append("--device=cuda")
+    if chunk.resources.devices > 1:
+        per_node = chunk.resources.devices // chunk.resources.nodes
+        options += [f"--devices={per_node}", f"--nodes={chunk.resources.nodes}"]
     if chunk.resources.time_limit is not None:
         options.append(f"--time-limit={chunk.resources.time_limit}s")
     quoted = [*map(shlex.quote, words), '"$first" --count "$count"', *map(shlex.quote, options)]

@@ -14,17 +14,16 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from types import FrameType
 
 from kbench.cell import Cell
 from kbench.claim import EXPIRY_S, Claim, kernel_name, read_owner, release
-from kbench.errors import InterruptedCellError, RecordError
+from kbench.errors import ExecutorError, InterruptedCellError, RecordError
+from kbench.executors.torchrun import run_ranks
 from kbench.machine import Machine
 from kbench.progress import read_progress, remove_progress
-from kbench.record import Record, read_record, write_record
+from kbench.record import read_record, write_record
 from kbench.registry import ARCHITECTURES, DATASETS, EVALUATIONS, OPERATORS
 
 EXIT_ELSEWHERE = 73
@@ -47,8 +46,6 @@ def work(cell: Cell, directory: Path, machine: Machine, gpu: str | None) -> None
         machine: Where and how.
         gpu: The only GPU that the process may see; None for all.
     """
-    from kbench.run_cell import run_cell
-
     stop = _stop_on_signals()
     redirect_output(directory / LOG)
     if gpu is not None:
@@ -61,24 +58,31 @@ def work(cell: Cell, directory: Path, machine: Machine, gpu: str | None) -> None
             sys.exit(EXIT_ELSEWHERE)
         try:
             if record_stamp(directory) == before:
-                _run(partial(run_cell, cell, directory, machine, stop), directory, held)
+                _run(cell, directory, machine, stop)
+                if not held.is_lost.is_set():
+                    remove_progress(directory)
         finally:
             held.release()
     except InterruptedCellError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(EXIT_INTERRUPTED)
+    except ExecutorError as error:
+        # The traceback is that of the process that failed, and stands above.
+        sys.stderr.write(f"{error}\n")
+        sys.exit(1)
 
 
-def _run(make_record: Callable[[], Record], directory: Path, held: Claim) -> None:
-    """Run a claimed cell, write its record and clear up."""
+def _run(cell: Cell, directory: Path, machine: Machine, stop: threading.Event) -> None:
+    """Run a claimed cell, on several devices if need be, and see that its record is written."""
     from kbench.checkpoint import remove_checkpoints
+    from kbench.run_cell import run_cell
 
     clear(directory)
-    record = make_record()
-    write_record(directory, record)
+    if machine.devices * machine.nodes > 1:
+        run_ranks(cell, directory, machine, stop)
+    else:
+        write_record(directory, run_cell(cell, directory, machine, stop))
     remove_checkpoints(directory)
-    if not held.is_lost.is_set():
-        remove_progress(directory)
 
 
 def import_extensions(cell: Cell) -> None:
