@@ -67,6 +67,17 @@ class Limit:
     train: int | None = None
     test: int | None = None
 
+    @property
+    def definition(self) -> dict[str, int]:
+        """Return the numbers that are given."""
+        given = {"train": self.train, "test": self.test}
+        return {split: count for split, count in given.items() if count is not None}
+
+    @cached_property
+    def canonical(self) -> str:
+        """Return the definition as canonical JSON."""
+        return canonical_json(self.definition)
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -110,19 +121,18 @@ class Cell:
             "architecture": self.architecture.definition,
             "operator": self.operator.definition,
             "recipe": self.recipe.changed,
-            "limit": {k: count for k, count in vars(self.limit).items() if count is not None},
+            "limit": self.limit.definition,
             "seed": self.seed,
         }
 
     @property
     def canonical(self) -> str:
         """Return the definition as canonical JSON, put together of what many cells share."""
-        limit = {k: count for k, count in vars(self.limit).items() if count is not None}
-        rest = {"scale": self.scale, "seed": self.seed, "task": self.task}
         return (
             f'{{"architecture":{self.architecture.canonical},"dataset":{self.dataset.canonical},'
-            f'"limit":{canonical_json(limit)},"operator":{self.operator.canonical},'
-            f'"recipe":{self.recipe.canonical},{canonical_json(rest)[1:]}'
+            f'"limit":{self.limit.canonical},"operator":{self.operator.canonical},'
+            f'"recipe":{self.recipe.canonical},"scale":{json.dumps(self.scale)},'
+            f'"seed":{self.seed:d},"task":{json.dumps(self.task)}}}'
         )
 
     @cached_property

@@ -67,6 +67,7 @@ ONLY = click.option(
 )
 DEVICES = click.option(
     "--devices",
+    "processes",
     type=click.IntRange(1),
     default=1,
     show_default=True,

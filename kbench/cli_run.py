@@ -69,7 +69,7 @@ def run(suites: tuple[Path, ...], scale: str, **options: Any) -> None:  # noqa: 
         message = f"{names}: for --executor slurm only"
         raise click.UsageError(message)
     wrong = [name for key, name in LOCAL_ONLY.items() if rest[key]]
-    wrong += ["--devices (SLURM: --gpus-per-cell)"] * (rest["devices"] > 1)
+    wrong += ["--devices (SLURM: --gpus-per-cell)"] * (rest["processes"] > 1)
     if rest["executor"] == "slurm" and wrong:
         message = f"{', '.join(wrong)}: for --executor local only"
         raise click.UsageError(message)

@@ -104,7 +104,7 @@ def make_settings(limits: Mapping[str, int | None], options: RunOptions) -> Loca
         ExecutorError: If a GPU is asked for and there is none, or more jobs than GPUs.
     """
     gpus = choose_gpus(options)
-    devices = options.devices
+    devices = options.processes
     jobs = options.jobs or max(1, len(gpus) // devices)
     machine = Machine(
         data_root=data_root(),
@@ -134,8 +134,8 @@ def choose_gpus(options: RunOptions) -> tuple[str, ...]:
     if options.device == "cuda" and not gpus:
         message = "--device cuda: no GPU is visible on this machine"
         raise ExecutorError(message)
-    if gpus and (options.jobs or 1) * options.devices > len(gpus):
-        asked = f"--jobs {options.jobs or 1} --devices {options.devices}"
+    if gpus and (options.jobs or 1) * options.processes > len(gpus):
+        asked = f"--jobs {options.jobs or 1} --devices {options.processes}"
         message = f"{asked}: a job has a GPU for each device, and {len(gpus)} can be used"
         raise ExecutorError(message)
     return gpus

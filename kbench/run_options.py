@@ -18,7 +18,7 @@ class RunOptions:
         only: Filters of the form KEY=GLOB.
         executor: Where cells run.
         jobs: Cells at a time; None for one per GPU, or one.
-        devices: Processes on each node that train a cell together, one a GPU.
+        processes: Processes on each node that train a cell together, one a GPU.
         nodes: Machines that train a cell together.
         gpus: GPUs to use, separated by commas; None for all that are visible.
         device: `auto`, `cpu` or `cuda`.
@@ -36,7 +36,7 @@ class RunOptions:
     only: tuple[str, ...] = ()
     executor: str = "local"
     jobs: int | None = None
-    devices: int = 1
+    processes: int = 1
     nodes: int = 1
     gpus: str | None = None
     device: str = "auto"

@@ -229,7 +229,7 @@ def find_changes(record: Mapping[str, Any], cell: Cell) -> list[str]:
         if then.get(name) != version
     ]
     evaluated = [(item["name"], item["options"]) for item in record["cell"]["evaluate"]]
-    for choice in cell.evaluate:
-        if (choice.name, choice.options) not in evaluated:
-            changes.append(f"evaluation {choice.label} added")
-    return changes
+    missing = [
+        choice.label for choice in cell.evaluate if (choice.name, choice.options) not in evaluated
+    ]
+    return [*changes, *(f"evaluation {label} added" for label in missing)]

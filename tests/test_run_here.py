@@ -3,13 +3,24 @@
 import json
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from kbench.cell import Cell
 from kbench.errors import ExecutorError
 from kbench.executors.local import Event, LocalExecutor
-from kbench.run_here import execute, make_settings, run_manifest, stop_on_signals
+from kbench.machine import Machine
+from kbench.recipe import Recipe
+from kbench.run_here import (
+    check_batches,
+    execute,
+    make_settings,
+    run_manifest,
+    stop_on_signals,
+    with_data,
+)
 from kbench.run_options import RunOptions
 
 
@@ -32,8 +43,20 @@ class TestSettings:
     def test_every_job_has_a_gpu_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
         settings = self.make(monkeypatch, 8, gpus="0, 2,3", jobs=2)
         assert (settings.gpus, settings.machine.device) == (("0", "2"), "cuda")
-        with pytest.raises(ExecutorError, match="--jobs 4 --devices 1: a job has a GPU for each device, and 3 can be"):
+        with pytest.raises(
+            ExecutorError,
+            match="--jobs 4 --devices 1: a job has a GPU for each device, and 3 can be",
+        ):
             self.make(monkeypatch, 8, gpus="0,2,3", jobs=4)
+
+    def test_devices_of_a_job_are_lent_together(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        settings = self.make(monkeypatch, 8, gpus="0,1,2,3,4", processes=2)
+        assert (settings.gpus, settings.jobs) == (("0,1", "2,3"), 2)
+        assert (settings.machine.devices, settings.machine.threads) == (2, 2)
+
+    def test_cpu_processes_share_the_cores(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        settings = self.make(monkeypatch, 8, device="cpu", processes=4)
+        assert (settings.machine.devices, settings.machine.threads) == (4, 2)
 
     def test_option_overrules_the_time_limit_of_suites(
         self, monkeypatch: pytest.MonkeyPatch
@@ -93,3 +116,27 @@ def test_lines_with_a_newer_record_are_left_out(demo_cell, finish, tmp_path, mon
     options = RunOptions(tmp_path / "results", device="cpu")
     assert run_manifest(manifest, range(3), options, remaining=True) == 0
     assert ran == [cells[0], cells[2]]
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "is_refused"), [(64, False), (8, False), (63, True), (4, True)], ids=str
+)
+def test_batches_must_be_divided_equally(
+    demo_cell: Callable[..., Cell], tmp_path: Path, batch_size: int, is_refused: bool
+) -> None:
+    cell = demo_cell(recipe=Recipe(epochs=1, batch_size=batch_size, lr=0.1))
+    machine = Machine(tmp_path, devices=2, nodes=2)
+    if not is_refused:
+        check_batches([cell], machine)
+        return
+    message = rf"batch_size \(={batch_size}\) must be a multiple of 4, the devices of a cell"
+    with pytest.raises(ExecutorError, match=message):
+        check_batches([cell], machine)
+
+
+def test_statistics_for_other_channels_are_told_before_work_starts(
+    demo_cell: Callable[..., Cell], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = demo_cell(recipe=Recipe(epochs=1, batch_size=4, lr=0.1, normalisation="imagenet"))
+    assert with_data([demo_cell(), wrong], tmp_path) == [demo_cell()]
+    assert "1 cells not run: normalisation 'imagenet' is for 3 channels" in capsys.readouterr().err

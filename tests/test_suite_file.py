@@ -179,7 +179,6 @@ def test_the_json_schema_accepts_the_suites_of_this_repository(schema, path) -> 
         {"tabels": []},
         {"seeds": "0"},
         {"seeds": []},
-        {"grid": []},
         {"grid": [{"dataset": "digits"}]},
         {"scales": {"tiny": {}}},
         {"scales": {"smoke": {"recip": "x"}}},
@@ -200,3 +199,22 @@ def test_the_json_schema_refuses_what_the_models_refuse(schema, keys) -> None:
 def test_every_key_is_explained() -> None:
     documented = set(re.findall(r"^ {8}(\w+):", SuiteFile.__doc__, re.MULTILINE))
     assert documented == set(SuiteFile.model_fields)
+
+
+def test_a_suite_without_cells_has_a_reason() -> None:
+    suite = make(grid=[], reason="why", recipe={})
+    assert (suite.grid, suite.reason, suite.recipe) == ((), "why", RecipeSpec())
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"grid": []}, "an empty list; at least one is needed"),
+        ({"grid": [], "reason": ""}, "an empty list; at least one is needed"),
+        ({"reason": "why"}, "reason says why there are no cells; it goes with an empty grid"),
+    ],
+    ids=["no reason", "empty reason", "cells and a reason"],
+)
+def test_a_grid_is_empty_for_a_reason_only(keys, message) -> None:
+    with pytest.raises(ValidationError, match=message):
+        make(**keys)

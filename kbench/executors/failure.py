@@ -1,5 +1,6 @@
 """Why a cell's process ended without a record."""
 
+import re
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from kbench.record import Status
 
 TAIL_LINES = 50
 TAIL_BYTES = 64 * 1024
+RANK = re.compile(r"^\[rank\d+\]: ?")  # what torch writes before lines of several processes
 TRACEBACK = "Traceback (most recent call last):"
 OUT_OF_MEMORY = ("OutOfMemoryError", "MemoryError", "can't allocate memory", "CUDA out of memory")
 
@@ -58,6 +60,7 @@ def count_oom_kills() -> int:
 
 def _last_error(log_tail: Sequence[str]) -> str:
     """Return the first line of the last exception's text; without one, the last line."""
+    log_tail = [RANK.sub("", line) for line in log_tail]
     begins = [number for number, line in enumerate(log_tail) if line == TRACEBACK]
     for line in log_tail[begins[-1] + 1 :] if begins else ():
         if line and not line.startswith(" "):

@@ -6,6 +6,7 @@ from torch import nn
 from torchvision import models
 
 from kbench.architectures import build_architecture
+from kbench.architectures.residual_blocks import BasicBlock
 from kbench.architectures.resnet import ResNet
 from kbench.errors import UnsupportedError
 from kbench.operators.niff import NIFF2d
@@ -268,16 +269,23 @@ class TestInputs:
         assert y.shape == (2, 2)
         assert all(p.grad is not None for p in network.parameters() if p.requires_grad)
 
+    @pytest.mark.parametrize("name", ["resnet18", "resnet18d"])
+    def test_dropped_branches_rise_linearly_to_the_last_block(self, name: str) -> None:
+        network = build_architecture(name, num_classes=2, drop_path=0.07)
+        rates = [m.drop_rate for m in network.modules() if isinstance(m, BasicBlock)]
+        assert rates == pytest.approx([0.01 * place for place in range(8)])
+
     @pytest.mark.parametrize(
         ("options", "expected"),
         [
             ({"stem": "small"}, r"stem \(='small'\) must be one of \['imagenet', 'cifar', 'low"),
             ({"init": "zeros"}, r"init \(='zeros'\) must be one of \['kaiming', 'default'\]"),
             ({"zero_init_residual": 1}, r"zero_init_residual \(=1\) must be true or false"),
+            ({"drop_path": 1.0}, r"drop_path \(=1.0\) must be a number >= 0 and < 1"),
             ({"where": "everything"}, r"unknown selector 'everything'"),
             ({"num_classes": 1}, r"num_classes \(=1\) must be an integer >= 2"),
         ],
-        ids=["stem", "init", "zero", "where", "classes"],
+        ids=["stem", "init", "zero", "drop", "where", "classes"],
     )
     def test_refuses_wrong_options(self, options: dict[str, object], expected: str) -> None:
         with pytest.raises(ValueError, match=expected):

@@ -155,6 +155,13 @@ class TestStages:
         first = find_stages(network, grid_scale=scale)[0]
         assert [tuple(kernel.shape) for kernel in first.kernels] == [(4, side, side)] * 2
 
+    def test_notebook_takes_kernels_at_the_side_of_what_enters_the_stage(self, evaluate) -> None:
+        """Section 9: at twice the side for a stage that halves it, as the first does not."""
+        network = evaluate(Net("niff"), torch.zeros(1, 3, 8, 8))
+        stages = find_stages(network, notebook_parity=True)
+        assert [stage.kernels[0].shape[1] for stage in stages[:2]] == [8, 8]
+        assert [stage.kernels[0].shape[1] for stage in find_stages(network)[:2]] == [8, 4]
+
     def test_rank_bound_is_the_layers_sum(self, evaluate) -> None:
         """Section 2.5: at most B (2 h + 1), h = 4, over B pooled layers."""
         stages = find_stages(evaluate(Net("niff"), torch.zeros(1, 3, 8, 8)))

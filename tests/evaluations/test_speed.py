@@ -65,10 +65,11 @@ class TestSpeed:
             type(layer), "forward", lambda self, x: calls.append(1) or forward(self, x)
         )
         network = evaluate(nn.Sequential(layer), torch.zeros(2, 3, 6, 6))
-        list(speed(network, repetitions=1, folded=True))
+        folded = dict(speed(network, repetitions=1, folded=True))
         assert calls == []
-        list(speed(network, repetitions=1))
+        found = dict(speed(network, repetitions=1))
         assert calls
+        assert set(folded) == {f"{name}.folded" for name in found}
         assert next(iter(network.model)) is layer
 
     @pytest.mark.parametrize(

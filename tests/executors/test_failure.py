@@ -83,3 +83,9 @@ class TestTail:
 
 def test_kernel_counts_its_kills() -> None:
     assert count_oom_kills() >= 0
+
+
+def test_traceback_of_one_of_several_processes_is_read_like_any_other() -> None:
+    lines = ["Traceback (most recent call last):", '  File "a.py", line 1', "ValueError: no"]
+    tail = [*(f"[rank1]: {line}" for line in lines), "torchrun ended with status 1"]
+    assert explain_exit(1, tail, 0) == ("failed", "ValueError: no")

@@ -125,6 +125,30 @@ class TestWorkers:
             assert record.status == "ok"
 
 
+@pytest.mark.slow
+class TestDevices:
+    def test_cell_on_two_processes_has_its_record(
+        self, small_cell: Callable[..., Cell], tmp_path: Path
+    ) -> None:
+        machine = Machine(tmp_path, devices=2)
+        executor = LocalExecutor(tmp_path / "results", LocalSettings(machine), threading.Event())
+        (record,) = finished(executor.run([small_cell()])).values()
+        assert (record.status, record.environment["ranks"]) == ("ok", 2)
+        folder = record_path(tmp_path / "results", small_cell()).parent
+        assert not (folder / "checkpoint.pt").exists()
+        assert not (folder / "progress.json").exists()
+
+    def test_reason_of_a_failure_is_that_of_the_process_that_failed(
+        self, small_cell: Callable[..., Cell], tmp_path: Path
+    ) -> None:
+        machine = Machine(tmp_path, devices=2)
+        executor = LocalExecutor(tmp_path / "results", LocalSettings(machine), threading.Event())
+        cell = small_cell(recipe={"sync_batch_norm": True})
+        (record,) = finished(executor.run([cell])).values()
+        assert record.status == "failed"
+        assert "sync_batch_norm needs GPUs" in record.reason
+
+
 class TestFailure:
     @pytest.mark.parametrize(
         ("name", "status", "reason"),
