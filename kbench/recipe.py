@@ -357,7 +357,7 @@ class Recipe:
         """
         given = {key: _plain(item) for key, item in value.items()}
         for name, part in PARTS.items():
-            if isinstance(value[name], Mapping):
+            if isinstance(value.get(name), Mapping):
                 given[name] = part(**{key: _plain(item) for key, item in value[name].items()})
         return cls(**given)
 

@@ -86,6 +86,12 @@ def test_what_defines_the_result_makes_another_id(demo_cell, changes) -> None:
     assert demo_cell(**(RICH | changes)).id != demo_cell(**RICH).id
 
 
+@pytest.mark.parametrize("scale", ["full", 'a "b" \u00e9'], ids=["plain", "quoted"])
+def test_the_hashed_text_is_the_definition_as_sorted_json(cell, scale) -> None:
+    given = replace(cell, scale=scale)
+    assert given.canonical == json.dumps(given.definition, sort_keys=True, separators=(",", ":"))
+
+
 def test_the_slug_is_readable(cell) -> None:
     names = (cell.dataset.name, cell.architecture.name, cell.operator.name)
     assert re.fullmatch("-".join([*names, "s3", "[0-9a-f]{8}"]), cell.id)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from kbench import cell_run, phase
-from kbench.cell import Cell, Choice
+from kbench.cell import Cell, Choice, Limit
 from kbench.checkpoint import (
     NAME,
     PREVIOUS,
@@ -256,6 +256,22 @@ class TestProtocol:
         # Four batches of 100 images: 32, 32, 32 and 4.
         assert [line["images"] for line in read_history(tmp_path)] == [164, 136]
         assert record.environment["steps_per_epoch"] == 6
+
+    def test_a_fit_has_the_smallest_error_beside_the_last(
+        self, small_cell: Callable[..., Cell], tmp_path: Path, machine: Machine
+    ) -> None:
+        # The rate is so large that the errors go up and down.
+        cell = small_cell(
+            task="fitting",
+            dataset=Choice("synthetic_picture", {"size": 8}),
+            architecture=Choice("coordinate_network", {"hidden": 4}),
+            recipe={"epochs": 6, "lr": 1.0, "optimizer": "adam"},
+            limit=Limit(None, None),
+        )
+        record = run_cell(cell, tmp_path, machine)
+        errors = [line["mse"] for line in read_history(tmp_path)]
+        assert record.metrics["mse"].value == errors[-1]
+        assert record.metrics["mse_best"].value == min(errors) < max(errors)
 
     def test_interruption_changes_no_selection(
         self,
