@@ -7,7 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-$(EXTRAS)
 DEMO := build/demo
-SUITES = $(filter-out suites/recipes/% suites/published/%,$(wildcard suites/*.yaml suites/*/*.yaml))
+# The suite of `make demo` has one scale only.
+SUITES = $(filter-out suites/smoke.yaml suites/recipes/% suites/published/%,$(wildcard suites/*.yaml suites/*/*.yaml))
 STYLE := ../shared/tools/measure_style.py
 # What the machine has no GPU, no ffcv or no SLURM for; a test cluster is started by root.
 LEFT_OUT = $(shell $(BIN)/python -c 'import importlib.util as util, os, shutil, torch; print(" and ".join(\
