@@ -55,6 +55,11 @@ class Choice:
         return {"name": self.name, "options": dict(sorted(self.options.items()))}
 
     @cached_property
+    def key(self) -> tuple[str, tuple[tuple[str, Scalar], ...]]:
+        """Return the definition as something that a dictionary can be looked up by."""
+        return self.name, tuple(sorted(self.options.items()))
+
+    @cached_property
     def canonical(self) -> str:
         """Return the definition as canonical JSON."""
         return canonical_json(self.definition)

@@ -171,7 +171,9 @@ def estimate_times(
             exact[_but_seed(cell)].append(state.wall_s)
             work = _work(cell, costs[network_of(cell)])
             pace += [state.wall_s / work] if work else []
-    return [_estimate(cell, exact, pace, costs[network_of(cell)]) for cell in cells]
+    means = {key: fmean(times) for key, times in exact.items()}
+    mean_pace = fmean(pace) if pace else None
+    return [_estimate(cell, means, mean_pace, costs[network_of(cell)]) for cell in cells]
 
 
 def measure_times(planned: Iterable[PlannedCell], device: str) -> list[PlannedCell]:
@@ -192,15 +194,15 @@ def measure_times(planned: Iterable[PlannedCell], device: str) -> list[PlannedCe
 
 def _estimate(
     cell: Cell,
-    exact: Mapping[Hashable, Sequence[float]],
-    pace: Sequence[float],
+    exact: Mapping[Hashable, float],
+    pace: float | None,
     cost: Cost | str | None,
 ) -> float | None:
     neighbours = exact.get(_but_seed(cell))
-    if neighbours:
-        return fmean(neighbours)
+    if neighbours is not None:
+        return neighbours
     work = _work(cell, cost)
-    return fmean(pace) * work if pace and work else None
+    return pace * work if pace is not None and work else None
 
 
 def _work(cell: Cell, cost: Cost | str | None) -> float | None:
@@ -222,8 +224,7 @@ def trained_images(cell: Cell, cost: Cost) -> int:
 def network_of(cell: Cell) -> tuple[Hashable, ...]:
     """Return what distinguishes the networks of a plan."""
     choices = (cell.architecture, cell.operator, cell.dataset)
-    names = tuple((choice.name, tuple(sorted(choice.options.items()))) for choice in choices)
-    return (*names, cell.recipe.augmentation.final_size)
+    return (*(choice.key for choice in choices), cell.recipe.augmentation.final_size)
 
 
 def _but_seed(cell: Cell) -> Hashable:

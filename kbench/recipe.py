@@ -135,7 +135,7 @@ class Augmentation:
         default = next(item.default for item in fields(self) if item.name == field)
         return bool(getattr(self, field) != default)
 
-    @property
+    @cached_property
     def final_size(self) -> int | None:
         """Return the side of evaluated images in pixels; None if it is the dataset's own."""
         final = self.for_test()

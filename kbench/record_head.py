@@ -35,19 +35,22 @@ READ_HEAD = SchemaValidator(_mapping(**HEAD))
 READ_METRICS = SchemaValidator(_mapping(**HEAD, metrics=METRICS))
 
 
-def read_head(content: bytes, *, with_metrics: bool = False) -> Any:  # noqa: ANN401 - whatever JSON held
+def read_head(path: str, *, with_metrics: bool = False) -> Any:  # noqa: ANN401 - whatever JSON held
     """Return what decides about a record: `HEAD`, of the cell the evaluations only.
 
     Args:
-        content: Of a record file.
+        path: A record file; text, as a `Path` takes half as long to make as the file to read.
         with_metrics: Also the value of every metric.
 
     Returns:
         All that the file holds, if that is not of the right shape.
 
     Raises:
-        ValueError: If the content is not JSON.
+        OSError: If the file cannot be read.
+        ValueError: If it is not JSON.
     """
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a third of the system calls
+        content = file.read()
     reader = READ_METRICS if with_metrics else READ_HEAD
     try:
         return reader.validate_json(content)

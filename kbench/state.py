@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,8 +45,9 @@ WATCHED = {RECORD, CHECKPOINT, PROGRESS, CLAIM}
 ALONE = {RECORD: math.inf}
 HEARTBEAT_S = 60.0
 READERS = 16
-SLICE = 256
-SLOW_S = 1e-3
+SLICE = 64
+SLICES_A_READER = 16
+SLOW_S = 2e-3
 
 
 @dataclass(frozen=True)
@@ -116,14 +117,18 @@ def _map_cells(find: Callable[[Cell], State], cells: Sequence[Cell]) -> list[Sta
     A file system on a network takes long to answer, but answers many at a time. Where it does
     not, readers only stand in each other's way.
     """
-    began = time.perf_counter()
-    found = [find(cell) for cell in cells[:SLICE]]
-    if time.perf_counter() - began <= SLOW_S * len(found):
-        return found + [find(cell) for cell in cells[SLICE:]]
-    slices = [cells[first : first + SLICE] for first in range(SLICE, len(cells), SLICE)]
+    found: list[State] = []
+    slices = (cells[first : first + SLICE] for first in range(0, len(cells), SLICE))
     with ThreadPoolExecutor(READERS) as pool:
-        parts = pool.map(lambda part: [find(cell) for cell in part], slices)
-        return [*found, *chain.from_iterable(parts)]
+        for part in slices:
+            began = time.perf_counter()
+            found += map(find, part)
+            if time.perf_counter() - began > SLOW_S * len(part):
+                following = islice(slices, READERS * SLICES_A_READER)
+                found += chain.from_iterable(
+                    pool.map(lambda part: [find(cell) for cell in part], following)
+                )
+    return found
 
 
 def find_traces(folder: str, *, is_exact: bool) -> Traces:
@@ -156,8 +161,7 @@ def _state(traces: Traces, cell: Cell, now: float) -> State:
         if not recorded:
             return State("todo")
     try:
-        with open(f"{traces.folder}/{RECORD}", "rb", buffering=0) as file:  # noqa: PTH123 - a third of the calls
-            record = read_head(file.read())
+        record = read_head(f"{traces.folder}/{RECORD}")
     except (OSError, ValueError) as error:
         return State("unreadable", str(error))
     return _judge(record, cell)

@@ -219,7 +219,7 @@ def test_watching_repeats_until_it_is_stopped(kbench, write_suite, monkeypatch) 
         if len(slept) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("kbench.cli.time.sleep", sleep)
+    monkeypatch.setattr("kbench.cli_run.time.sleep", sleep)
     result = kbench("status", write_suite(), "--watch")
     assert result.stdout.count("demo (full): 1 cells: 1 todo") == 3
     assert slept == [2.0] * 3

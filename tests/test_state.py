@@ -216,3 +216,17 @@ def test_states_come_in_the_order_of_the_cells(results, demo_cell, finish) -> No
     kinds = [state.kind for state in find_states(results, cells)]
     assert kinds == ["todo", "failed", "done", "todo"]
     assert find_states(results, []) == []
+
+
+@pytest.mark.parametrize("slow_s", [0.0, 3600.0], ids=["many readers", "one reader"])
+def test_many_cells_are_read_alike_whatever_the_file_system(
+    results, demo_cell, finish, monkeypatch, slow_s
+) -> None:
+    monkeypatch.setattr(state_module, "SLOW_S", slow_s)
+    monkeypatch.setattr(state_module, "SLICE", 3)
+    cells = [demo_cell(seed) for seed in range(11)]
+    for cell in cells[::2]:
+        finish(cell, finished=200.0 + cell.seed)
+    states = find_states(results, cells)
+    assert [state.kind for state in states] == [*(5 * ["done", "todo"]), "done"]
+    assert [state.wall_s for state in states[::2]] == [100.0 + seed for seed in range(0, 11, 2)]

@@ -115,7 +115,9 @@ class TorchLoader:
 
     def _batches(self, positions: list[Position]) -> Iterator[Batch]:
         with self._loader_of(positions) as loader:
-            for made in loader:
+            with held_signals():  # workers that are being made inherit it
+                made_batches = iter(loader)
+            for made in made_batches:
                 if isinstance(made, DatasetError):
                     # A new one: `made` would hold this frame, and with it the workers.
                     raise DatasetError(*made.args)
@@ -184,6 +186,16 @@ def default_workers() -> int:
         message = f"{WORKERS_VARIABLE} (={text!r}) must be a whole number >= 0"
         raise DatasetError(message)
     return int(text)
+
+
+@contextmanager
+def held_signals() -> Iterator[None]:
+    """Hold requests to stop back for a moment."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def outlive_requests_to_stop(_: int) -> None:

@@ -82,15 +82,12 @@ def read_outcome(cell: Cell, results: Path, epochs: Set[str] = frozenset()) -> O
     """
     path = f"{results}/{cell.suite}/{cell.scale}/{cell.id}/record.json"
     try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - half the time with a `Path`
-            content = file.read()
+        value = read_head(path, with_metrics=True)
     except (FileNotFoundError, NotADirectoryError):
         return Outcome(cell, "missing", "", {})
     except OSError as error:
         message = f"{path}: {error.strerror}"
         raise RecordError(message) from error
-    try:
-        value = read_head(content, with_metrics=True)
     except ValueError as error:
         message = f"{path}: not a readable record: {error}"
         raise RecordError(message) from error

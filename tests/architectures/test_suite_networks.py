@@ -42,7 +42,7 @@ def load() -> tuple[dict[Hashable, tuple[Cell, bool]], list[str]]:
             problems.append(str(error))
             continue
         for cell in cells:
-            architecture, operator, _ = network_of(cell)
+            architecture, operator, *_ = network_of(cell)
             pair = (ARCHITECTURES[cell.architecture.name].__module__, cell.operator.name)
             if (architecture, operator) not in found:
                 is_quick = cell.scale == scales[0] and pair not in pairs

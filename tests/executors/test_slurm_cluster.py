@@ -12,8 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from kbench.cli import main
 from kbench.executors.slurm_commands import call
+from kbench.executors.slurm_queue import parse_elapsed
 from kbench.machine import Machine
 from kbench.plan import plan_suite
 from kbench.record import Record, read_record
@@ -83,11 +86,15 @@ def environment(
 
 @pytest.fixture
 def kbench(environment: None, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess]:  # noqa: ARG001 - set up
-    """Return a function that runs a command in a process of its own."""
+    """Return a function that runs a command, in this process to spare it the import of torch."""
 
-    def call(*arguments: object) -> subprocess.CompletedProcess:
-        command = [*KBENCH, *map(str, arguments), "--results", str(tmp_path / "results")]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+    def call(*arguments: object, apart: bool = False) -> subprocess.CompletedProcess:
+        words = [*map(str, arguments), "--results", str(tmp_path / "results")]
+        if apart:
+            command = [*KBENCH, *words]
+            return subprocess.run(command, capture_output=True, text=True, check=False)
+        found = CliRunner(catch_exceptions=False).invoke(main, words)
+        return subprocess.CompletedProcess(words, found.exit_code, found.stdout, found.stderr)
 
     return call
 
@@ -131,12 +138,23 @@ def logs(results: Path) -> str:
     return "\n".join(path.read_text() for path in results.glob("slurm/*/logs/*.log"))
 
 
+def counts(kbench: Callable[..., subprocess.CompletedProcess], suite: Path) -> dict[str, int]:
+    return json.loads(kbench("status", suite, "--json").stdout)[0]["counts"]
+
+
+def shorten(task: str) -> None:
+    """Let a task's time be over within one to two minutes; SLURM counts in whole ones."""
+    (elapsed,) = squeue("--format=%M", f"--jobs={task}")
+    minutes = int(parse_elapsed(elapsed)) // 60 + 2
+    call("scontrol", "update", f"JobId={task}", f"TimeLimit={minutes}")
+
+
 def check_as_uninterrupted(results: Path, tmp_path: Path) -> None:
-    """Compare the only result with that of a run in this process."""
-    (record,) = records_of(results)
+    """Compare all results with those of runs in this process."""
     importlib.import_module(MODULE)
-    alone = run_cell(record.cell, tmp_path / "alone", Machine(tmp_path))
-    assert record.weights_sha256 == alone.weights_sha256
+    for record in records_of(results):
+        alone = run_cell(record.cell, tmp_path / f"alone-{record.cell.seed}", Machine(tmp_path))
+        assert record.weights_sha256 == alone.weights_sha256
 
 
 def test_refused_sbatch_shows_slurms_own_words(
@@ -161,11 +179,11 @@ def test_twenty_cells_run_in_arrays_of_eight_tasks_and_four_at_a_time(
     resources = {"cpus": 1, "max_parallel": 4, "cells_per_task": 2}
     suite = make_suite(**SHORT, seeds=list(range(20)), resources=resources)
     run = ("run", suite, "--executor", "slurm")
-    first = kbench(*run)
+    first = kbench(*run, apart=True)
     assert (first.returncode, first.stdout) == (0, "")
     assert first.stderr.count("submitted 16 cells") == 1
     assert first.stderr.count("submitted 4 cells") == 1
-    again = kbench(*run)
+    again = kbench(*run, apart=True)
     assert again.returncode == 0
     assert "nothing to run: 20 cells, 0 failed" in again.stderr
     assert kbench("run", suite).returncode == 75
@@ -182,58 +200,57 @@ def test_twenty_cells_run_in_arrays_of_eight_tasks_and_four_at_a_time(
     assert logs(tmp_path / "results").count("start ") == 20
 
 
-def test_task_stopped_by_its_time_limit_goes_on_to_the_same_weights(
+def test_tasks_that_are_ended_early_go_on_to_the_same_weights(
     make_suite: Callable[..., Path],
     kbench: Callable[..., subprocess.CompletedProcess],
     tmp_path: Path,
     pause: Path,
 ) -> None:
-    # SLURM looks at time limits every half minute: with a grace of 80 s, within 40 s of the start.
-    suite, results = (
-        make_suite(**LONG, resources={"time": "2m", "grace": "80s"}),
-        tmp_path / "results",
-    )
-    assert kbench("run", suite, "--executor", "slurm").returncode == 0
+    """One task is cancelled, one preempted, one stopped by its time limit, side by side."""
+    resources = {"cpus": 1, "time": "1h", "grace": "110s"}
+    suite, results = make_suite(**LONG, seeds=[0, 1, 2], resources=resources), tmp_path / "results"
+    run = ("run", suite, "--executor", "slurm", "--checkpoint-every", "0.1")
+    assert kbench(*run).returncode == 0
+    wait_for(lambda: len(list(results.rglob("checkpoint.pt"))) == 3, "three checkpoints")
+    assert counts(kbench, suite) == {"running": 3}
+    assert "nothing to run" in kbench(*run).stderr
+
+    (first, second, third) = sorted(squeue("--format=%i"))
+    shorten(third)
+    call("scancel", first)
+    call("scontrol", "requeue", second)
+    wait_for(lambda: first not in squeue("--format=%i"), "end of the cancelled task")
+    wait_for(lambda: "PENDING" in squeue("--format=%T", f"--jobs={second}"), "requeue")
+    states = counts(kbench, suite)
+    assert states.pop("interrupted") == 1
+    assert states["queued"] >= 1
+    assert "submitted 1 cells" in kbench(*run).stderr
     wait_for(lambda: "1. time: requeued to go on" in logs(results), "end of its time")
     assert "stopped " in logs(results)
+
     pause.unlink()
-    found = kbench("run", suite, "--executor", "slurm", "--wait")
+    found = kbench(*run, "--wait")
     assert found.returncode == 0, logs(results)
     assert "submitted" not in found.stderr
+    assert [record.cell.seed for record in records_of(results)] == [0, 1, 2]
     check_as_uninterrupted(results, tmp_path)
 
 
-@pytest.mark.parametrize("means", ["cancelled", "preempted", "node failure"])
-def test_task_that_is(
-    means: str,
+def test_cell_whose_node_fails_goes_on_to_the_same_weights(
     cluster: Path,
     make_suite: Callable[..., Path],
     kbench: Callable[..., subprocess.CompletedProcess],
     tmp_path: Path,
     pause: Path,
 ) -> None:
-    """Whatever ends a task, the cell goes on from its checkpoint to the same weights."""
     suite, results = make_suite(**LONG), tmp_path / "results"
     run = ("run", suite, "--executor", "slurm", "--checkpoint-every", "0.1")
     assert kbench(*run).returncode == 0
     wait_for(lambda: list(results.rglob("checkpoint.pt")), "checkpoint")
-    assert json.loads(kbench("status", suite, "--json").stdout)[0]["counts"] == {"running": 1}
-    assert "nothing to run" in kbench(*run).stderr
-    (task,) = squeue("--format=%i")
-    if means == "cancelled":
-        call("scancel", task)
-        wait_for(lambda: not squeue(), "end of the task")
-        assert "1 interrupted" in kbench("status", suite).stdout
-        assert "submitted 1 cells" in kbench(*run).stderr
-    elif means == "preempted":
-        call("scontrol", "requeue", task)
-        wait_for(lambda: "PENDING" in squeue("--format=%T"), "requeue")
-        assert "1 queued" in kbench("status", suite).stdout
-    else:
-        subprocess.run([sys.executable, SCRIPT, "kill-node", cluster], check=True)
-        subprocess.run([sys.executable, SCRIPT, "start-node", cluster], check=True)
+    subprocess.run([sys.executable, SCRIPT, "kill-node", cluster], check=True)
+    subprocess.run([sys.executable, SCRIPT, "start-node", cluster], check=True)
     pause.unlink()
-    found = kbench(*run, "--wait")
+    found = kbench(*run, "--wait", apart=True)
     assert found.returncode == 0, logs(results)
     check_as_uninterrupted(results, tmp_path)
     assert plan_suite(suite, "full", results).cells[0].state.kind == "done"

@@ -71,7 +71,12 @@ def run_script(tmp_path: Path, program: str, **environment: str) -> subprocess.C
     given = {"PATH": f"{bin_folder}:{os.environ['PATH']}", "SLURM_ARRAY_JOB_ID": "12"}
     given |= {"SLURM_ARRAY_TASK_ID": "2", "SLURM_CPUS_ON_NODE": "3"} | environment
     return subprocess.run(
-        ["/bin/bash", str(script)], capture_output=True, text=True, check=False, env=given
+        ["/bin/bash", str(script)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=given,
+        timeout=60,
     )
 
 

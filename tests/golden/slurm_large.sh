@@ -41,8 +41,9 @@ stop() {
 trap 'stop time' USR1
 trap 'stop ended' TERM
 
-apptainer exec --nv kbench.sif kbench cell '/share/my results/slurm/20300101-000000-abcdef/manifest.jsonl' "$first" --count "$count" --remaining --results '/share/my results' --checkpoint-every=30 --device=cuda --time-limit=600s --threads="${SLURM_CPUS_ON_NODE:-1}" &
+apptainer exec --nv kbench.sif kbench cell '/share/my results/slurm/20300101-000000-abcdef/manifest.jsonl' "$first" --count "$count" --remaining --results '/share/my results' --checkpoint-every=30 --device=cuda --devices=4 --nodes=2 --time-limit=600s --threads="${SLURM_CPUS_ON_NODE:-1}" &
 child=$!
+if [ -n "$reason" ]; then kill -USR1 "$child" 2>/dev/null; fi
 wait "$child"
 status=$?
 # A trap ends `wait` early, with a status above 128.

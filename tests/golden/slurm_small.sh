@@ -31,6 +31,7 @@ trap 'stop ended' TERM
 
 kbench cell '/share/my results/slurm/20300101-000000-abcdef/manifest.jsonl' "$first" --count "$count" --remaining --results '/share/my results' --checkpoint-every=30 --threads="${SLURM_CPUS_ON_NODE:-1}" &
 child=$!
+if [ -n "$reason" ]; then kill -USR1 "$child" 2>/dev/null; fi
 wait "$child"
 status=$?
 # A trap ends `wait` early, with a status above 128.

@@ -1,24 +1,8 @@
 import pytest
 
 from kbench.cell import Limit
-from kbench.metrics import find_metric
 from kbench.report.build import build_tables
-from kbench.report.directions import caption, metric_label
 from kbench.report.outcome import read_outcomes
-
-
-@pytest.mark.parametrize(
-    ("metric", "expected"),
-    [("top1", "top1 ↑ (percent)"), ("loss", "loss ↓ (nats)"), ("macs", "macs ↓")],
-)
-def test_a_metric_is_shown_with_direction_and_unit(metric, expected):
-    assert metric_label(find_metric(metric), {}) == expected
-
-
-def test_a_caption_names_the_only_metric(make_suite):
-    one, two = make_suite(title="Mine"), make_suite(metric=["top1", "loss"])
-    assert caption(one.title, one.tables[0]) == "Mine: top1 ↑ (percent)"
-    assert caption(two.title, two.tables[0]) == "Demonstration"
 
 
 @pytest.fixture
