@@ -102,6 +102,7 @@ def test_the_version_of_an_operator_is_that_of_its_class(demo_cell) -> None:
     assert operator_version(demo_cell()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", SUITES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_every_network_of_the_suites_of_this_repository_can_be_built(path) -> None:
     suite = load_suite(path)
