@@ -84,8 +84,9 @@ class Phase:
             "lr": self.training.lr,
             "images": totals.images,
             "train_loss": float(totals.loss) / totals.images,
-            "train_top1": 100 * float(totals.correct) / totals.images,
         }
+        if self.data.dataset.num_classes:
+            line["train_top1"] = 100 * float(totals.correct) / totals.images
         self.training.totals = self.training.empty_totals()
         if self.epoch == self.recipe.epochs or self.epoch % self.recipe.eval_every_epochs == 0:
             line |= self.measure()
