@@ -33,6 +33,7 @@ from kbench.operators import lc as lc
 from kbench.operators import niff as niff
 from kbench.operators import njet as njet
 from kbench.operators import separable as separable
+from kbench.operators import stored_spectrum as stored_spectrum
 from kbench.operators.build import ConvFactory as ConvFactory
 from kbench.operators.build import build_operator as build_operator
 from kbench.operators.build import construct_operator as construct_operator

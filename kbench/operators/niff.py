@@ -35,7 +35,7 @@ from kbench.operators.niff_options import (
     resolve_form,
 )
 from kbench.operators.precision import computing_dtype, without_autocast
-from kbench.operators.spectral_filter import crop, filter_spectrum, low_pass_pool
+from kbench.operators.spectral_filter import crop, filter_spectrum, low_pass_pool, subsample
 from kbench.registry import OPERATORS, OPERATORS_1D
 
 
@@ -195,11 +195,8 @@ class _NIFF(nn.Module):
         return CONVOLUTIONS[self.dims](signals, weight)
 
     def _thin(self, y: Tensor) -> Tensor:
-        if all(s == 1 for s in self.stride):
-            return y
-        if self.strided == "subsample":
-            thinned = tuple(slice(None, None, step) for step in self.stride)
-            return y[(slice(None), slice(None), *thinned)]
+        if self.strided == "subsample" or all(s == 1 for s in self.stride):
+            return subsample(y, self.stride)
         if y.shape[0] == 0:  # as in `_filter`
             return self._thin(y.new_zeros(1, *y.shape[1:]))[:0]
         with without_autocast(y):

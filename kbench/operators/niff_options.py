@@ -33,12 +33,15 @@ def replaced_geometry(
     *,
     dims: int,
     padding_mode: str,
+    operator: str = "niff",
 ) -> Geometry:
     """Return the geometry of the replaced layer; a kernel of None counts as one tap.
 
+    Messages name the operator that has a filter as large as the map.
+
     Raises:
         ValueError: If an argument is not one that `torch.nn.ConvNd` takes.
-        UnsupportedError: If there is no NIFF for it.
+        UnsupportedError: If such an operator cannot replace it.
     """
     kernel = 1 if kernel_size is None else kernel_size
     geometry = Geometry.of(
@@ -46,19 +49,23 @@ def replaced_geometry(
     )
     pads = Geometry.of(*channels, kernel, 1, padding, 1, groups, dims=dims).padding
     if any(d != 1 for d in geometry.dilation):
-        message = f"niff: dilation (={dilation!r}) must be 1, the filter is as large as the map"
+        message = (
+            f"{operator}: dilation (={dilation!r}) must be 1, the filter is as large as the map"
+        )
         raise UnsupportedError(message)
     if any(sum(pair) != k - 1 for pair, k in zip(pads, geometry.kernel_size, strict=True)):
         message = (
-            f"niff: padding (={padding!r}) must keep the spatial size, "
+            f"{operator}: padding (={padding!r}) must keep the spatial size, "
             f"which for kernel_size (={kernel_size!r}) 'same' does"
         )
         raise UnsupportedError(message)
     if groups != 1 and not channels[0] == channels[1] == groups:
-        message = f"niff: groups (={groups}) must be 1 or in_channels == out_channels {channels}"
+        message = (
+            f"{operator}: groups (={groups}) must be 1 or in_channels == out_channels {channels}"
+        )
         raise UnsupportedError(message)
     if padding_mode not in get_args(Boundary):
-        message = f"niff: padding_mode (={padding_mode!r}) must be 'circular' or 'zeros'"
+        message = f"{operator}: padding_mode (={padding_mode!r}) must be 'circular' or 'zeros'"
         raise UnsupportedError(message)
     return geometry
 
@@ -86,14 +93,15 @@ def check_gain(init_gain: float) -> None:
         raise ValueError(message)
 
 
-def check_stride(geometry: Geometry, strided: Strided) -> None:
+def check_stride(geometry: Geometry, strided: Strided, operator: str = "niff") -> None:
     """Refuse a stride that `strided` does not allow."""
     if all(s == 1 for s in geometry.stride):
         return
     if strided == "error":
+        thinning = "'subsample' or 'flc'" if operator == "niff" else "'subsample'"
         message = (
-            f"niff: stride (={geometry.stride}) must be 1: stride stays spatial; "
-            "strided: 'subsample' or 'flc' thins the output of stride 1"
+            f"{operator}: stride (={geometry.stride}) must be 1: stride stays spatial; "
+            f"strided: {thinning} thins the output of stride 1"
         )
         raise UnsupportedError(message)
     if strided == "flc" and any(s != 2 for s in geometry.stride):

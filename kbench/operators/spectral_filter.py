@@ -13,7 +13,14 @@ from torch import Tensor
 from kbench.operators.precision import without_autocast
 
 
-def filter_spectrum(x: Tensor, response: Tensor, size: tuple[int, ...], *, dense: bool) -> Tensor:
+def filter_spectrum(
+    x: Tensor,
+    response: Tensor,
+    size: tuple[int, ...],
+    *,
+    dense: bool,
+    is_hermitian: bool = True,
+) -> Tensor:
     """Convolve a real signal circularly with the filters of a half spectrum.
 
     A signal smaller than `size` is extended by zeros at the end and the result is cropped to it,
@@ -21,14 +28,16 @@ def filter_spectrum(x: Tensor, response: Tensor, size: tuple[int, ...], *, dense
 
     Args:
         x: (B, I, *S), or for a filter per channel any leading axes that broadcast.
-        response: (I, *P') or, if dense, (I, O, *P'); Hermitian, as that of real kernels.
+        response: (I, *P') or, if dense, (I, O, *P').
         size: P, no side smaller than that of S.
         dense: Whether every output sums over all inputs.
+        is_hermitian: Whether the response is that of real kernels; of another the Hermitian part
+            acts.
 
     Returns:
         (B, I, *S) or, if dense, (B, O, *S).
     """
-    output, _ = _SpectralFilter.apply(x, response, size, dense)
+    output, _ = _SpectralFilter.apply(x, response, size, dense, is_hermitian)
     return output
 
 
@@ -40,16 +49,18 @@ class _SpectralFilter(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        x: Tensor, response: Tensor, size: tuple[int, ...], dense: bool
+        x: Tensor, response: Tensor, size: tuple[int, ...], dense: bool, is_hermitian: bool
     ) -> tuple[Tensor, Tensor]:
         dim = _spatial(size)
         spectrum = torch.fft.rfftn(x, size, dim)
         product = _mix(spectrum, response) if dense else spectrum * response
+        if not is_hermitian:
+            make_hermitian(product, size)
         return crop(torch.fft.irfftn(product, size, dim), x.shape[-len(size) :]), spectrum
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:  # noqa: ANN401 - torch's signature
-        x, response, ctx.size, ctx.dense = inputs
+        x, response, ctx.size, ctx.dense, ctx.is_hermitian = inputs
         ctx.sides = tuple(x.shape[-len(ctx.size) :])
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(response, output[1])
@@ -59,7 +70,7 @@ class _SpectralFilter(torch.autograd.Function):
         ctx: Any,  # noqa: ANN401 - torch's signature
         grad: Tensor | None,
         grad_spectrum: Tensor | None,
-    ) -> tuple[Tensor | None, Tensor | None, None, None]:
+    ) -> tuple[Tensor | None, Tensor | None, None, None, None]:
         response, spectrum = ctx.saved_tensors
         grad_x = grad_response = None
         with without_autocast(response):
@@ -68,7 +79,7 @@ class _SpectralFilter(torch.autograd.Function):
             if grad_spectrum is not None:
                 extra = _transform_adjoint(grad_spectrum, ctx.size, ctx.sides)
                 grad_x = extra if grad_x is None else grad_x + extra
-        return grad_x, grad_response, None, None
+        return grad_x, grad_response, None, None, None
 
 
 def _filter_gradients(
@@ -85,6 +96,8 @@ def _filter_gradients(
         adjoint = response.conj().transpose(0, 1) if ctx.dense else response.conj()
         product = _mix(transform, adjoint) if ctx.dense else transform * adjoint
         product = product.sum_to_size(spectrum.shape)
+        if not ctx.is_hermitian:
+            make_hermitian(product, ctx.size)
         grad_x = crop(torch.fft.irfftn(product, ctx.size, dim), ctx.sides)
     if ctx.needs_input_grad[1]:
         if ctx.dense:
@@ -96,6 +109,23 @@ def _filter_gradients(
             product = transform.sum_to_size(response.shape).conj()
         grad_response = product * _column_weights(ctx.size, grad)
     return grad_x, grad_response
+
+
+def make_hermitian(spectrum: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Replace frequencies that a half spectrum holds twice by what real signals have, in place.
+
+    Inverse transforms presuppose it, and not every library ignores the rest.
+
+    Args:
+        spectrum: (..., *P').
+        size: P.
+    """
+    others = _spatial(size[1:])
+    for index in (0, size[-1] // 2) if size[-1] % 2 == 0 else (0,):
+        column = spectrum[..., index]
+        mirrored = column.flip(others).roll((1,) * len(others), others) if others else column
+        spectrum[..., index] = (column + mirrored.conj()) / 2
+    return spectrum
 
 
 def _mix(spectrum: Tensor, response: Tensor) -> Tensor:
@@ -132,6 +162,13 @@ def crop(x: Tensor, sides: tuple[int, ...]) -> Tensor:
 
 def _spatial(size: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(range(-len(size), 0))
+
+
+def subsample(x: Tensor, stride: tuple[int, ...]) -> Tensor:
+    """Return every stride-th pixel of every spatial axis, from the first: (B, I, *S')."""
+    if all(step == 1 for step in stride):
+        return x
+    return x[(slice(None), slice(None), *(slice(None, None, step) for step in stride))]
 
 
 def low_pass_pool(x: Tensor, dims: int) -> Tensor:

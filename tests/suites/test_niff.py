@@ -27,7 +27,7 @@ COUNTS = {
     "ablation_boundary": (2 * 2 * 2 * 3, 4, 4),
     "ablation_mlp": (2 * 3 * 2 * 3, 3, 3 * 2),
     "ablation_form": (5 * 3, 4, 5),
-    "runtime": (6 * 4 * 9, 4 * 4 * 9, 2 * 9),
+    "runtime": (6 * 4 * 11, 4 * 4 * 11, 2 * 11),
     "kernels": (2 * 3, 2, 2 * 2),
     "kernels_notebook": (3, 1, 1),
     "params": (5 * 4 + 4 * 2 + 3 * 4, 40, 3 * 4 + 2 * 2),
@@ -108,6 +108,13 @@ OF_IMAGENET = {"mobilenet_v2": MOBILENET, "convnext_tiny": CONVNEXT}
 
 def ids(name: str, scale: str = "full") -> set[str]:
     return {cell.id for cell in SUITES[name].cells(scale)}
+
+
+def test_the_stored_spectrum_is_timed_wherever_niff_is_full_or_depthwise() -> None:
+    for scale, places in (("full", 6 * 4), ("small", 4 * 4), ("smoke", 2)):
+        cells = SUITES["runtime"].cells(scale)
+        found = [c.architecture.label for c in cells if c.operator.name == "stored_spectrum"]
+        assert sorted(found) == ["3x3"] * places + ["depthwise"] * places
 
 
 def test_all_suites_of_section_8_are_there() -> None:
