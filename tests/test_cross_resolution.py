@@ -93,6 +93,7 @@ def test_each_phase_has_its_lines_and_its_own_best_epoch(
     assert found == best
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [8, 11])
 def test_interruption_changes_nothing(
     crossing: Callable[..., Cell],

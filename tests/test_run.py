@@ -396,6 +396,7 @@ class TestInterruption:
         assert not records_of(tmp_path)
         self.check_goes_on(suite, kbench, tmp_path)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("number", "exit_code"),
         [(signal.SIGINT, 130), (signal.SIGTERM, 75)],

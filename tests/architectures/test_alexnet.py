@@ -36,6 +36,7 @@ def test_every_convolution_is_a_stage(stage: int, name: int) -> None:
     assert found == f"features.{name}"
 
 
+@pytest.mark.slow
 def test_numbers_are_torchvisions() -> None:
     torch.manual_seed(5)
     expected = models.alexnet(num_classes=7).eval()

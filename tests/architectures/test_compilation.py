@@ -38,6 +38,7 @@ def count_breaks(monkeypatch):
     torch.compiler.reset()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "operator", ["conv", "gmconv", "lc", pytest.param("niff", marks=pytest.mark.slow)]
 )

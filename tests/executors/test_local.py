@@ -76,6 +76,7 @@ class TestResult:
         assert names == {"record.json", "history.jsonl", "log.txt", "weights.pt"}
         assert read_record(folder / "record.json") == record
 
+    @pytest.mark.slow
     def test_jobs_run_beside_each_other_and_no_more(
         self, own_cell: Callable[..., Cell], executor: Callable[..., LocalExecutor]
     ) -> None:
@@ -300,6 +301,7 @@ class TestStop:
                 executor.stop.set()
         return events
 
+    @pytest.mark.slow
     def test_cells_go_on_where_they_were(
         self,
         own_cell: Callable[..., Cell],
