@@ -9,6 +9,7 @@ from kbench.cell import Cell
 from kbench.cost import Cost
 from kbench.expansion import Suite
 from kbench.formats import format_count, format_table
+from kbench.listing import is_suite
 from kbench.plan import find_costs, network_of
 from kbench.published_counts import PublishedCount, find_published_counts
 from kbench.suite import load_suite
@@ -25,7 +26,8 @@ def check_suites(paths: Sequence[Path], *, verbose: bool) -> int:
     """Load suites, expand every scale, build every distinct network without memory, print all.
 
     Args:
-        paths: Suite files.
+        paths: Suite files; recipes and published numbers among them, as in `suites/**/*.yaml`, are
+            told and left out.
         verbose: Whether every layer of every network has a line.
 
     Returns:
@@ -34,7 +36,11 @@ def check_suites(paths: Sequence[Path], *, verbose: bool) -> int:
     Raises:
         SuiteError: If anything is wrong.
     """
-    findings = [line for path in paths for line in _check(load_suite(path), verbose=verbose)]
+    for path in paths:
+        if not is_suite(path):
+            click.echo(f"{path}: no suite by its folder, left out", err=True)
+    suites = filter(is_suite, paths)
+    findings = [line for path in suites for line in _check(load_suite(path), verbose=verbose)]
     for line in findings:
         click.echo(line)
     return EXIT_COUNT_DIFFERS if findings else 0

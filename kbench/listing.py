@@ -28,7 +28,7 @@ def format_listing(kind: str) -> str:
     if kind == "recipes":
         return format_table(("recipe", "summary"), _read_files("recipes/*.yaml", "summary"))
     if kind == "suites":
-        paths = [path for path in sorted(SUITES.rglob("*.yaml")) if _is_suite(path)]
+        paths = [path for path in sorted(SUITES.rglob("*.yaml")) if is_suite(path)]
         titles = [(str(path), _value(path, "title")) for path in paths]
         return format_table(("suite", "title"), titles)
     singular = kind.removesuffix("s")
@@ -44,8 +44,9 @@ def _row(entry: Entry) -> tuple[str, str, str]:
     return entry.name, entry.summary, "\n".join(options)
 
 
-def _is_suite(path: Path) -> bool:
-    return not {"recipes", "published"} & set(path.parts)
+def is_suite(path: Path) -> bool:
+    """Return whether a file is a suite by its folder, and no recipe or published number."""
+    return not {"recipes", "published"} & set(path.parent.parts[-2:])
 
 
 def _read_files(pattern: str, key: str) -> list[tuple[str, str]]:

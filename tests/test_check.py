@@ -138,3 +138,12 @@ def test_every_suite_is_checked_although_the_first_is_off(suite_with_count, caps
     other.write_text(json.dumps(json.loads(path.read_text()) | {"suite": "other"}))
     assert check_suites([path, other], verbose=False) == 1
     assert capsys.readouterr().out.count("difference -197,526") == 2
+
+
+def test_recipes_and_published_numbers_of_a_glob_are_left_out_and_told(write_suite, capsys) -> None:
+    suite = write_suite()
+    recipe = suite.parent / "recipes" / "plain.yaml"
+    assert check_suites([suite, recipe], verbose=False) == 0
+    printed = capsys.readouterr()
+    assert f"{suite}: scale full: 1 cells" in printed.out
+    assert printed.err == f"{recipe}: no suite by its folder, left out\n"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from kbench.errors import SuiteError
 from kbench.expansion import Suite
+from kbench.listing import is_suite
 from kbench.report.build import build_tables
 from kbench.report.invalid import mark_invalid
 from kbench.report.outcome import find_epochs, read_outcomes
@@ -21,11 +22,7 @@ def find_suites() -> list[Path]:
     Raises:
         SuiteError: If there are none.
     """
-    paths = [
-        path
-        for path in sorted(Path("suites").rglob("*.yaml"))
-        if not {"recipes", PUBLISHED} & set(path.parts)
-    ]
+    paths = list(filter(is_suite, sorted(Path("suites").rglob("*.yaml"))))
     if not paths:
         message = "suites:1: no suite in the folder 'suites'; name the suite files"
         raise SuiteError([message])
