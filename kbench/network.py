@@ -15,9 +15,12 @@ NO_CLASSES = 2
 
 
 def build_network(cell: Cell) -> nn.Module:
-    """Return the cell's network on the current default device, initialised from the global seed."""
+    """Return the cell's network on the current default device, initialised from the global seed.
+
+    Operators that fix the size of their map get to know it.
+    """
     dataset = build_dataset(cell.dataset.name, None, **cell.dataset.options)
-    return build_architecture(
+    network = build_architecture(
         cell.architecture.name,
         operator=cell.operator.name,
         operator_options=dict(cell.operator.options),
@@ -25,6 +28,11 @@ def build_network(cell: Cell) -> nn.Module:
         in_channels=dataset.input_shape[0],
         **cell.architecture.options,
     )
+    if any(getattr(module, "fixes_map_size", False) for module in network.modules()):
+        with torch.no_grad():
+            network.eval()(torch.zeros(1, *find_input_shape(cell)))
+        network.train()
+    return network
 
 
 def find_input_shape(cell: Cell) -> tuple[int, ...]:

@@ -1,5 +1,6 @@
 """Networks of cells on the meta device; parameter counts by hand from the shapes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,14 @@ import torch
 from torch import nn
 
 from kbench.cell import Choice
+from kbench.datasets import build_dataset
 from kbench.errors import UnsupportedError
+from kbench.loaders.batch import Batch
 from kbench.network import build_network, fold_operators, measure_network, operator_version
 from kbench.plan import network_of
 from kbench.suite import load_suite
+from kbench.tasks import build_task
+from kbench.train import Training
 
 FOLDER = Path(__file__).parents[1] / "suites"
 SUITES = sorted(
@@ -67,6 +72,21 @@ def test_an_operator_that_folds_costs_what_its_convolution_costs(demo_cell) -> N
     folded = measure_network(demo_cell(operator=Choice("lc", {"expansion": 4})))
     assert folded["macs"] == plain["macs"]
     assert folded["num_params"] > plain["num_params"]
+
+
+def test_an_operator_that_fixes_its_map_knows_it_and_trains_with_averages(demo_cell) -> None:
+    strided = Choice("stored_spectrum", {"strided": "subsample"})
+    cell = demo_cell(operator=strided)
+    cell = replace(cell, recipe=replace(cell.recipe, ema_decay=0.5))
+    network = build_network(cell)
+    assert network.training
+    assert network.stem.weight.shape == (1, 1, 16, 8, 5, 2)  # digits: 8x8, half spectrum 8x5
+    task = build_task(cell.task, build_dataset("digits", None), cell.recipe)
+    training = Training(network, task, steps_per_epoch=1, device=torch.device("cpu"))
+    start = network.stem.weight.detach().clone()
+    training.take_step(Batch(torch.randn(4, 1, 8, 8), torch.arange(4)))
+    mean = (start + network.stem.weight) / 2
+    torch.testing.assert_close(training.evaluated.stem.weight, mean, rtol=1e-6, atol=1e-7)
 
 
 def test_nothing_is_allocated(demo_cell) -> None:

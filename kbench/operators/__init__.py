@@ -14,6 +14,8 @@ What it may offer beyond `forward`, each declared on its class and each optional
   `reach` pixels from its centre; what sets the extent is its own. The input's side is kept
 - `change_resolution(source, target)`: changes the operator in place such that it does to inputs of
   side `target` what it did to those of side `source`; parameters stay. Without it, it stays as is
+- `fixes_map_size`: that the first forward pass fixes the sides of the map; a cell's network then
+  makes one on zeros when it is built, before averages, wrappers and compilers see its parameters
 - `quantities() -> {name: values}`: what the layer has learned beside its weights, such as `sigma`
   and `kernel_size`: one value, or one an axis; each name is a metric
 - `quantities_of(x) -> {name: (B, n)}`: the same, where it depends on the input

@@ -66,6 +66,7 @@ class StoredSpectrum2d(nn.Module):
     dims: ClassVar[int] = 2
     version: ClassVar[int] = 1
     is_translation_equivariant: ClassVar[bool] = True
+    fixes_map_size: ClassVar[bool] = True
     fixed_sides: Tensor
 
     def __init__(
