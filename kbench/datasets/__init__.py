@@ -20,6 +20,7 @@ from kbench.datasets import imagenette_subset as imagenette_subset
 from kbench.datasets import kodak as kodak
 from kbench.datasets import mnist as mnist
 from kbench.datasets import noise as noise
+from kbench.datasets import photograph_patch as photograph_patch
 from kbench.datasets import scenes as scenes
 from kbench.datasets import sequences as sequences
 from kbench.datasets import speech_commands as speech_commands

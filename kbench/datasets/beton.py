@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kbench.datasets.checksum import find_sums
+from kbench.datasets.checksum import file_crc32, find_crc32
 from kbench.datasets.dataset import Dataset
 from kbench.errors import DatasetError, UnsupportedError
 from kbench.storage import FFCV_INSTALLATION, Storage
@@ -97,23 +97,50 @@ def check_beton(dataset: Dataset, split: str, storage: Storage) -> Path:
     path = beton_path(dataset, split, storage)
     remedy = prepare_command(dataset, storage)
     subject = f"dataset {dataset.name!r}"
-    sidecar = read_sidecar(path)
-    if sidecar is None or not path.is_file():
+    if not path.is_file():
         message = f"{subject}: no beton {str(path)!r} of split {split!r}; make it with: {remedy}"
+        raise DatasetError(message)
+    sidecar = read_sidecar(path)
+    if sidecar is None:
+        message = (
+            f"{subject}: beton {str(path)!r} is not complete, {sidecar_path(path).name!r} beside "
+            f"it is missing or damaged; renew it with: {remedy}"
+        )
         raise DatasetError(message)
     if not _is_same_origin(sidecar, describe_origin(dataset, split, storage)):
         message = (
             f"{subject}: beton {str(path)!r} was made from other data; renew it with: {remedy}"
         )
         raise DatasetError(message)
-    (found,) = find_sums([path], path.parent)
-    if found != sidecar.get("md5"):
+    found = find_crc32(path)
+    if found != sidecar.get("crc32"):
         message = (
-            f"{subject}: beton {str(path)!r} has md5 {found}, expected {sidecar.get('md5')}; "
-            f"delete it and run: {remedy}"
+            f"{subject}: beton {str(path)!r} has crc32 {found}, expected {sidecar.get('crc32')}; "
+            f"renew it with: {remedy}"
         )
         raise DatasetError(message)
     return path
+
+
+def verify_betons(dataset: Dataset) -> dict[str, str]:
+    """Read the betons of a dataset, whatever is remembered; return their CRC-32 by path.
+
+    Raises:
+        DatasetError: Names the first one that is not as it was written.
+    """
+    sums = {}
+    for path in sorted((dataset.folder / FOLDER).glob(f"{dataset.name}-*.beton")):
+        expected = (read_sidecar(path) or {}).get("crc32")
+        found = file_crc32(path)
+        if found != expected:
+            message = (
+                f"dataset {dataset.name!r}: beton {str(path)!r} has crc32 {found}, "
+                f"expected {expected or 'one in a file beside it'}; delete it and write it again "
+                f"with: kbench data prepare {dataset.name} --ffcv"
+            )
+            raise DatasetError(message)
+        sums[f"{FOLDER}/{path.name}"] = found
+    return sums
 
 
 def _is_same_origin(sidecar: dict[str, Any], origin: dict[str, Any]) -> bool:

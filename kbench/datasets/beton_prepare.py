@@ -15,10 +15,9 @@ from kbench.datasets.beton import (
     describe_origin,
     digest,
     import_ffcv,
-    read_sidecar,
     sidecar_path,
 )
-from kbench.datasets.checksum import find_sums
+from kbench.datasets.checksum import find_crc32
 from kbench.datasets.dataset import Dataset
 from kbench.datasets.lock import hold_lock
 from kbench.environment import describe_environment
@@ -93,8 +92,7 @@ def _prepare(
         reason = error.strerror or str(error)
         message = f"dataset {dataset.name!r}: cannot write beton {str(path)!r}: {reason}"
         raise DatasetError(message) from error
-    sidecar = read_sidecar(path) or {}
-    return Prepared(path, sidecar["num_samples"], path.stat().st_size / 2**20, written_s)
+    return Prepared(path, dataset.split_sizes[split], path.stat().st_size / 2**20, written_s)
 
 
 def _is_current(dataset: Dataset, split: str, storage: Storage) -> bool:
@@ -133,7 +131,6 @@ def _write(
     except OSError:
         file.discard()
         raise
-    (md5,) = find_sums([path], path.parent)
     versions = describe_environment()["versions"]
-    sidecar = {"md5": md5, "num_samples": total, "origin": origin, "versions": versions}
+    sidecar = {"crc32": find_crc32(path), "origin": origin, "versions": versions}
     write_json(sidecar_path(path), sidecar)

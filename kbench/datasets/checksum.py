@@ -1,8 +1,9 @@
-"""MD5 sums of large files, computed once and remembered until a file changes."""
+"""Checksums of large files, computed once and remembered until a file changes."""
 
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 from kbench.files import write_json
 
 CACHE_NAME = ".kbench-checksums.json"
+CHUNK = 2**20
 
 
 class Fact(NamedTuple):
@@ -33,6 +35,15 @@ def file_md5(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
+def file_crc32(path: Path) -> str:
+    """Return the CRC-32 of a file, in hexadecimal."""
+    value = 0
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(CHUNK):
+            value = zlib.crc32(chunk, value)
+    return f"{value:08x}"
+
+
 def find_sums(paths: Sequence[Path], folder: Path) -> list[str]:
     """Return the MD5 sum of every file; a sum is remembered by path, size and time of change.
 
@@ -46,6 +57,18 @@ def find_sums(paths: Sequence[Path], folder: Path) -> list[str]:
         facts[str(path.resolve())] = Fact(status.st_size, status.st_mtime_ns, md5)
     found = recall(facts, folder)
     return [found[str(path.resolve())] for path in paths]
+
+
+def find_crc32(path: Path) -> str:
+    """Return the CRC-32 of a file of our own, remembered as `find_sums` does.
+
+    It finds damage as well as MD5 and is several times faster, which counts with what is as large
+    as all pictures of a dataset.
+    """
+    status = path.stat()
+    key = f"{path.resolve()} crc32"
+    fact = Fact(status.st_size, status.st_mtime_ns, partial(file_crc32, path))
+    return recall({key: fact}, path.parent)[key]
 
 
 def recall(facts: Mapping[str, Fact], folder: Path) -> dict[str, str]:

@@ -123,6 +123,16 @@ class PictureFolder(Dataset):
         """Return how many class folders there should be."""
         return len(self.class_folders) * len(self.split_folders)
 
+    def find_pictures(self) -> list[Path]:
+        """Return the pictures of all splits that are there, sorted by split and class."""
+        folders = [
+            self.folder / below / name
+            for below in self.split_folders.values()
+            for name in self.class_folders
+        ]
+        found = (path for folder in folders for path in sorted(folder.rglob("*")))
+        return [path for path in found if path.name.lower().endswith(EXTENSIONS)]
+
     def checksums(self) -> dict[str, str]:
         """Return the sum of names and sizes of each split, by folder.
 

@@ -146,13 +146,15 @@ def read_clip(path: Path) -> NDArray[np.int16]:
     """Return the samples (T,) of a wave file of one channel, 16 bits, 16 kHz.
 
     Raises:
-        DatasetError: If the file is damaged or of another format.
+        DatasetError: If the file is truncated, damaged or of another format.
     """
     try:
         with wave.open(str(path)) as file:
             kind = file.getnchannels(), file.getsampwidth(), file.getframerate()
-            content = file.readframes(file.getnframes())
-    except (wave.Error, EOFError) as error:
+            count = file.getnframes()
+            content = file.readframes(count)
+    # The reader raises RuntimeError for a chunk that goes on behind the end.
+    except (wave.Error, EOFError, RuntimeError) as error:
         message = f"{str(path)!r} is no wave file: {error}"
         raise DatasetError(message) from error
     if kind != (1, 2, SAMPLE_RATE):
@@ -160,5 +162,8 @@ def read_clip(path: Path) -> NDArray[np.int16]:
             f"{str(path)!r} has {kind[0]} channels of {8 * kind[1]} bits at {kind[2]} Hz; "
             f"expected 1 of 16 bits at {SAMPLE_RATE} Hz"
         )
+        raise DatasetError(message)
+    if len(content) != 2 * count:
+        message = f"{str(path)!r} is truncated: {len(content):,} bytes of {count:,} samples"
         raise DatasetError(message)
     return np.frombuffer(content, "<i2")

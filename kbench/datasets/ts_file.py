@@ -15,11 +15,16 @@ def read_ts(path: Path) -> tuple[list[NDArray[np.float32]], list[str]]:
     """Return the series of a file, each (C, T) with a T of its own, and their class labels.
 
     Raises:
-        DatasetError: If a line is no series of equally long channels and a label.
+        DatasetError: If it is no text, or a line no series of equally long channels and a label.
     """
+    try:
+        text = path.read_text()
+    except UnicodeDecodeError as error:
+        message = f"{str(path)!r} is no text: {error}"
+        raise DatasetError(message) from error
     series: list[NDArray[np.float32]] = []
     labels: list[str] = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith(("#", "@")):
             continue
         *channels, label = line.split(":")

@@ -1,7 +1,7 @@
 """Full check of a dataset: every file is read anew, every picture decoded, every class counted."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from rich.progress import track
 from tabulate import tabulate
 from torch import Tensor
 
+from kbench.datasets.beton import verify_betons
 from kbench.datasets.checksum import file_md5, forget
 from kbench.datasets.dataset import Dataset, FileSplit
 from kbench.datasets.picture import read_picture
@@ -45,10 +46,12 @@ class Verification:
     Attributes:
         splits: What is in the splits.
         sums: MD5 sum of every file, or of all pictures of a folder, by path.
+        betons: CRC-32 of every beton, by path.
     """
 
     splits: tuple[CheckedSplit, ...]
     sums: dict[str, str]
+    betons: dict[str, str]
 
 
 def verify_dataset(dataset: Dataset, *, progress: bool = False) -> Verification:
@@ -66,7 +69,13 @@ def verify_dataset(dataset: Dataset, *, progress: bool = False) -> Verification:
     except OSError as error:
         message = f"dataset {dataset.name!r}: remembered checksums cannot be forgotten: {error}"
         raise DatasetError(message) from error
-    dataset.verify()
+    try:
+        dataset.verify()
+    except DatasetError:
+        # Damaged pictures say more than another sum of all names and sizes.
+        if isinstance(dataset, PictureFolder) and dataset.manifest_sums:
+            _refuse_damaged(_check_pictures(dataset.find_pictures()))
+        raise
     splits = []
     sums = dataset.checksums()
     for name in dataset.split_sizes:
@@ -75,7 +84,7 @@ def verify_dataset(dataset: Dataset, *, progress: bool = False) -> Verification:
         if isinstance(dataset, PictureFolder) and isinstance(found, FileSplit):
             folder = dataset.split_folders[name]
             sums[f"{folder} (content)"] = _check_content(dataset, name, found, progress=progress)
-    return Verification(tuple(splits), sums)
+    return Verification(tuple(splits), sums, verify_betons(dataset))
 
 
 def format_verification(dataset: Dataset, found: Verification) -> str:
@@ -88,6 +97,8 @@ def format_verification(dataset: Dataset, found: Verification) -> str:
     tables = [_table(("split", "samples", "classes", unit), rows)]
     if found.sums:
         tables.append(_table(("file", "md5"), list(found.sums.items())))
+    if found.betons:
+        tables.append(_table(("beton", "crc32"), list(found.betons.items())))
     note = [f"note: {dataset.note}"] if dataset.note else []
     return "\n\n".join([*tables, *note, f"{dataset.name}: complete and verified"])
 
@@ -120,7 +131,6 @@ def _balance(dataset: Dataset, counts: Sequence[int]) -> str:
 def _check_content(dataset: PictureFolder, name: str, found: FileSplit, *, progress: bool) -> str:
     """Decode all pictures of a split and return the MD5 sum of theirs, sorted by path."""
     folder = dataset.folder / dataset.split_folders[name]
-    lines, damaged = [], []
     paths = sorted(found.paths)
     checked = track(
         _check_pictures(paths),
@@ -130,12 +140,12 @@ def _check_content(dataset: PictureFolder, name: str, found: FileSplit, *, progr
         disable=not progress,
         transient=True,
     )
-    for path, (md5, problem) in zip(paths, checked, strict=True):
-        lines.append(f"{path.relative_to(folder).as_posix()}\t{md5}\n")
-        damaged += [problem] if problem else []
-    if damaged:
-        more = f"\nand {len(damaged) - SHOWN:,} more" if len(damaged) > SHOWN else ""
-        raise DatasetError("\n".join(damaged[:SHOWN]) + more)
+    found_sums = list(checked)
+    _refuse_damaged(found_sums)
+    lines = [
+        f"{path.relative_to(folder).as_posix()}\t{md5}\n"
+        for path, (md5, _) in zip(paths, found_sums, strict=True)
+    ]
     text = "".join(lines).encode(errors="surrogateescape")
     md5 = hashlib.md5(text, usedforsecurity=False).hexdigest()
     known = dataset.content_sums.get(name)
@@ -146,6 +156,13 @@ def _check_content(dataset: PictureFolder, name: str, found: FileSplit, *, progr
         )
         raise DatasetError(message)
     return md5
+
+
+def _refuse_damaged(checked: Iterable[tuple[str, str]]) -> None:
+    damaged = [problem for _, problem in checked if problem]
+    if damaged:
+        more = f"\nand {len(damaged) - SHOWN:,} more" if len(damaged) > SHOWN else ""
+        raise DatasetError("\n".join(damaged[:SHOWN]) + more)
 
 
 def _check_pictures(paths: Sequence[Path]) -> Iterator[tuple[str, str]]:

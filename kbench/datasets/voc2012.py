@@ -3,6 +3,8 @@
 Shapes: N pictures of a split, S side of the canvas in pixels.
 """
 
+import struct
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -19,6 +21,18 @@ from kbench.datasets.segmentation import IGNORED, SegmentationDataset
 from kbench.errors import DatasetError
 from kbench.registry import DATASETS
 
+# What scipy may raise where a .mat file is cut or is none, besides errors of its own.
+DAMAGE = (
+    OSError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    UnboundLocalError,
+    NotImplementedError,
+    struct.error,
+    zlib.error,
+)
 Training = Literal["voc", "voc_sbd"]
 
 VOC = "VOCdevkit/VOC2012"
@@ -119,25 +133,48 @@ class Voc2012Segmentation(SegmentationDataset):
             if mask.shape != (picture.height, picture.width):
                 message = f"picture and mask {name!r} differ in size"
                 raise DatasetError(message)
+            wrong = mask[(mask >= self.num_classes) & (mask != IGNORED)]
+            if len(wrong):
+                message = (
+                    f"the mask of picture {name!r} has class number {int(wrong[0])}; it must be "
+                    f"0 to {self.num_classes - 1}, or {IGNORED} for none"
+                )
+                raise DatasetError(message)
             put_on_canvas(picture, mask, images[place], masks[place])
         return Split(images, masks)
 
     def _list(self, path: str) -> list[str]:
-        return (self.folder / path).read_text().split()
+        # What is no name is no picture's either, and named as that.
+        return (self.folder / path).read_text(errors="replace").split()
 
     def _read_mask(self, name: str) -> Tensor:
         return read_mask(self.folder / VOC / "SegmentationClass" / f"{name}.png")
 
     def _read_boundaries(self, name: str) -> Tensor:
         """Return a mask of SBD, (H, W), uint8."""
-        from scipy.io import loadmat  # takes a quarter of a second that other datasets save
-
         path = self.folder / SBD / "cls" / f"{name}.mat"
         if not path.is_file():
             message = f"dataset {self.name!r}: no file {str(path)!r}; {self.advice}"
             raise DatasetError(message)
+        return read_boundaries(path)
+
+
+def read_boundaries(path: Path) -> Tensor:
+    """Return the class of every pixel in a file of SBD, (H, W), uint8.
+
+    Raises:
+        DatasetError: If the file is damaged or of another kind.
+    """
+    from scipy.io import loadmat  # takes a quarter of a second that other datasets save
+    from scipy.io.matlab import MatReadError
+
+    try:
         content = loadmat(path, struct_as_record=False, squeeze_me=True)
-        return torch.from_numpy(content["GTcls"].Segmentation.astype(np.uint8))
+        classes = np.asarray(content["GTcls"].Segmentation, np.uint8)
+    except (MatReadError, *DAMAGE) as error:
+        message = f"mask {str(path)!r} cannot be read: {error!r}"
+        raise DatasetError(message) from error
+    return torch.from_numpy(np.atleast_2d(classes))
 
 
 def put_on_canvas(picture: Image.Image, mask: Tensor, image: Tensor, target: Tensor) -> None:

@@ -2,14 +2,15 @@
 
 Equal in distribution to torchvision's `RandomCrop(side, padding)`, `RandomHorizontalFlip()` and
 `RandomRotation(degrees)`, one after the other. Pixels are the same on every device. On the CPU
-numpy makes them: its copies of whole windows are four times faster than torch's, and its single
-thread does not wait for others where several jobs share the cores.
+numpy makes them: its single thread does not wait for others where several jobs share the cores.
 
 Shapes: N images of a split, B images of a batch, C channels, H and W height and width, P padding,
 in pixels.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,6 +42,14 @@ class Changes:
     mirrored: NDArray[np.bool_]
     angles: NDArray[np.float64] | None = None
 
+    def of(self, rows: slice | NDArray[np.int64]) -> "Changes":
+        """Return what happens to some images of the batch."""
+        angles = None if self.angles is None else self.angles[rows]
+        return Changes(self.padding, self.corners[:, rows], self.mirrored[rows], angles)
+
+
+UNCHANGED = Changes(0, np.zeros((2, 0), np.int64), np.zeros(0, np.bool_))
+
 
 def draw_changes(
     augmentation: Augmentation, batch_size: int, generator: np.random.Generator
@@ -59,27 +68,20 @@ def draw_changes(
     return Changes(padding, corners, mirrored, angles)
 
 
-def take_images(images: Tensor, order: Tensor) -> Tensor:
-    """Return the images (N, C, *S) at the places `order` (B,), as (B, C, *S)."""
-    if images.is_cuda:
-        return images.index_select(0, order)
-    return torch.from_numpy(images.numpy()[order.numpy()])
+def take_images(images: Tensor, order: Tensor, changes: Changes, margin: int = 0) -> Tensor:
+    """Return images (N, C, H, W) at the places `order` (B,), cropped, mirrored and rotated.
 
-
-def apply_changes(images: Tensor, changes: Changes, margin: int = 0) -> Tensor:
-    """Crop, mirror, rotate; (B, C, H, W) stays as it is in shape, type and device.
+    Shape, type and device of an image stay as they are, and the result has memory of its own.
+    Samples (N, C, *S) of other shapes are taken as they are where `changes` is `UNCHANGED`.
 
     Args:
-        images: Images, or masks with C = 1.
-        changes: What happens to each.
+        images: Images, or masks with C = 1; contiguous.
+        order: Places in them, int64.
+        changes: What happens to each that is taken.
         margin: Value around the images of a crop.
     """
-    crop, flip = (_crop, _flip) if images.is_cuda else (_crop_on_cpu, _flip_on_cpu)
-    if changes.padding:
-        images = crop(images, changes, margin)
-    if changes.mirrored.any():
-        images = flip(images, changes)
-    return images if changes.angles is None else rotate(images, changes.angles)
+    taken = (_take if images.is_cuda else _take_on_cpu)(images, order, changes, margin)
+    return taken if changes.angles is None else rotate(taken, changes.angles)
 
 
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -115,7 +117,14 @@ def to_channels_last(inputs: Tensor) -> Tensor:
     return result
 
 
-def _crop(images: Tensor, changes: Changes, margin: int = 0) -> Tensor:
+def _take(images: Tensor, order: Tensor, changes: Changes, margin: int) -> Tensor:
+    taken = images.index_select(0, order)
+    if changes.padding:
+        taken = _crop(taken, changes, margin)
+    return _flip(taken, changes) if changes.mirrored.any() else taken
+
+
+def _crop(images: Tensor, changes: Changes, margin: int) -> Tensor:
     height, width = images.shape[2:]
     padded = F.pad(images, (changes.padding,) * 4, value=margin)
     windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # (B, C, 2P+1, 2P+1, H, W)
@@ -136,22 +145,63 @@ def _normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     return values.sub_(mean).div_(std)
 
 
-def _crop_on_cpu(images: Tensor, changes: Changes, margin: int = 0) -> Tensor:
-    batch_size, channels, height, width = images.shape
-    side = 2 * changes.padding
-    inner = slice(changes.padding, -changes.padding)
-    pixels = images.numpy()
-    padded = np.full((batch_size, channels, height + side, width + side), margin, pixels.dtype)
-    padded[:, :, inner, inner] = pixels
-    windows = sliding_window_view(padded, (height, width), axis=(2, 3))
+def _take_on_cpu(images: Tensor, order: Tensor, changes: Changes, margin: int) -> Tensor:
+    pixels, places = images.numpy(), order.numpy()
+    taken = _crop_on_cpu(pixels, places, changes, margin) if changes.padding else pixels[places]
+    mirrored = np.flatnonzero(changes.mirrored)
+    if len(mirrored):
+        taken[mirrored] = _flip_on_cpu(taken[mirrored])
+    return torch.from_numpy(taken)
+
+
+def _crop_on_cpu(
+    pixels: NDArray[np.generic], places: NDArray[np.int64], changes: Changes, margin: int
+) -> NDArray[np.generic]:
+    """Return (B, C, H, W): to move a crop is to move all pixels of its image along the memory.
+
+    What then comes from another row or image lies outside and becomes the margin.
+    """
+    channels, height, width = pixels.shape[1:]
+    flat, size = pixels.reshape(-1), channels * height * width
     top, left = changes.corners
-    return torch.from_numpy(windows[np.arange(batch_size), :, top, left])  # (B, C, H, W)
+    starts = places * size + (top - changes.padding) * width + left - changes.padding
+    # Before the first and behind the last image there is nothing to read.
+    held = starts.clip(0, len(flat) - size)
+    taken = sliding_window_view(flat, size)[held]  # (B, CHW)
+    for row in np.flatnonzero(held != starts):
+        taken[row] = np.roll(taken[row], held[row] - starts[row])
+    bits = np.dtype(f"u{pixels.itemsize}")
+    inside_y, inside_x = _find_inside(changes.padding, height, width, bits)
+    inside = inside_y[top] & inside_x[left]  # (B, 1, HW)
+    values = taken.view(bits).reshape(-1, channels, height * width)
+    values &= inside
+    if margin:
+        values |= ~inside & bits.type(margin)
+    return taken.reshape(-1, channels, height, width)
 
 
-def _flip_on_cpu(images: Tensor, changes: Changes) -> Tensor:
-    flipped = images.numpy().copy()
-    flipped[changes.mirrored] = flipped[changes.mirrored][..., ::-1]
-    return torch.from_numpy(flipped)
+@lru_cache(maxsize=8)
+def _find_inside(
+    padding: int, height: int, width: int, bits: np.dtype[np.unsignedinteger[Any]]
+) -> tuple[NDArray[np.unsignedinteger[Any]], NDArray[np.unsignedinteger[Any]]]:
+    """Return what a crop's pixels keep, all bits inside the image and none outside.
+
+    By its top and by its left side, (2P + 1, 1, HW) each.
+    """
+    tables = []
+    for axis, side in enumerate((height, width)):
+        places = np.arange(2 * padding + 1)[:, None] + np.arange(side) - padding
+        inside = np.expand_dims((places >= 0) & (places < side), 2 - axis)
+        whole = np.broadcast_to(inside, (2 * padding + 1, height, width))
+        tables.append(-whole.astype(bits).reshape(-1, 1, height * width))
+    return tables[0], tables[1]
+
+
+def _flip_on_cpu(pixels: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Return (B, C, H, W) mirrored left to right; bytes move four at a time where that is even."""
+    if pixels.itemsize == 1 and pixels.shape[-1] % 4 == 0:
+        return pixels.view(np.uint32)[..., ::-1].byteswap().view(pixels.dtype)
+    return pixels[..., ::-1]
 
 
 def _normalise_on_cpu(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 from kbench.ahead import compute_ahead
 from kbench.datasets.beton import check_beton, import_ffcv
 from kbench.loaders.batch import Batch, Source
-from kbench.loaders.ffcv_changes import change_batch
+from kbench.loaders.batch_changes import change_batch
 from kbench.loaders.ffcv_rows import check_augmentation, draw_rows
 from kbench.loaders.steps import Steps
 from kbench.loaders.torch import default_workers

@@ -12,8 +12,8 @@ from torch import Tensor
 from kbench.loaders import randomness
 from kbench.loaders.augmentation import (
     MASK_MARGIN,
+    UNCHANGED,
     Changes,
-    apply_changes,
     channel_values,
     draw_changes,
     normalise,
@@ -21,9 +21,8 @@ from kbench.loaders.augmentation import (
     to_channels_last,
 )
 from kbench.loaders.batch import Batch, Source
-from kbench.loaders.erasing import draw_patches, erase
+from kbench.loaders.batch_changes import change_batch
 from kbench.loaders.geometry import resize
-from kbench.loaders.mixing import mix_batch
 from kbench.loaders.refusals import check_changes, check_layout, in_memory
 from kbench.loaders.steps import Steps
 from kbench.recipe import Augmentation
@@ -75,7 +74,7 @@ class MemoryLoader:
         self._steps = Steps(
             len(split), batch_size, seed, shuffle, drop_last, repeats=augmentation.repeats
         )
-        self._images = split.images.to(device)
+        self._images = split.images.contiguous().to(device)
         self._targets = split.targets.to(device)
         shape = tuple(split.images.shape[1:])
         self._mean = channel_values("mean", mean, shape).to(device)
@@ -100,39 +99,28 @@ class MemoryLoader:
         return self._batches(epoch, start)
 
     def _batches(self, epoch: int, start: int) -> Iterator[Batch]:
-        order = torch.from_numpy(self._steps.order(epoch)).to(self._targets.device)
+        order = self._steps.order(epoch)
         for step in range(start, len(self)):
             chosen = order[self._steps.span(step)]  # (B,)
             position = self._steps.seed, epoch, step
-            targets = self._targets[chosen]
-            images = take_images(self._images, chosen)
+            own = self._share.places(len(chosen))
+            changes = UNCHANGED
             if self._is_moving:
                 generator = randomness.augmentation_generator(*position)
-                changes = draw_changes(self._augmentation, len(chosen), generator)
-                images, targets = apply_changes(images, changes), _change_masks(targets, changes)
-            if self._augmentation.resize is not None:
-                images = resize(images, self._augmentation.resize)
-            inputs = self._complete(normalise(images, self._mean, self._std))
-            if self._channels_last:
-                inputs = to_channels_last(inputs)
-            batch = self._mix(Batch(self._erase(inputs, position), targets), position)
-            yield Batch(*map(self._share.take, batch))
+                changes = draw_changes(self._augmentation, len(chosen), generator).of(own)
+            places = torch.from_numpy(chosen[own]).to(self._targets.device, non_blocking=True)
+            batch = Batch(self._inputs(places, changes), self._targets_of(places, changes))
+            yield change_batch(batch, self._augmentation, self._num_classes, position, own)
 
-    def _erase(self, inputs: Tensor, position: tuple[int, int, int]) -> Tensor:
-        if not self._augmentation.random_erasing:
-            return inputs
-        generator = randomness.erasing_generator(*position)
-        return erase(inputs, draw_patches(self._augmentation, tuple(inputs.shape), generator))
+    def _inputs(self, places: Tensor, changes: Changes) -> Tensor:
+        images = take_images(self._images, places, changes)
+        if self._augmentation.resize is not None:
+            images = resize(images, self._augmentation.resize)
+        inputs = self._complete(normalise(images, self._mean, self._std))
+        return to_channels_last(inputs) if self._channels_last else inputs
 
-    def _mix(self, batch: Batch, position: tuple[int, int, int]) -> Batch:
-        if not self._augmentation.is_mixing:
-            return batch
-        generator = randomness.mixing_generator(*position)
-        return mix_batch(batch, self._augmentation, self._num_classes, generator)
-
-
-def _change_masks(targets: Tensor, changes: Changes) -> Tensor:
-    """Change masks (B, H, W) as their images; class numbers (B,) stay."""
-    if targets.ndim == 1:
-        return targets
-    return apply_changes(targets[:, None], changes, MASK_MARGIN)[:, 0]
+    def _targets_of(self, places: Tensor, changes: Changes) -> Tensor:
+        """Return the targets at `places`; masks (N, H, W) move with their images."""
+        if changes is UNCHANGED or self._targets.ndim == 1:
+            return self._targets[places]
+        return take_images(self._targets[:, None], places, changes, MASK_MARGIN)[:, 0]

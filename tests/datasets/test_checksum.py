@@ -4,7 +4,16 @@ import os
 import pytest
 
 from kbench.datasets import checksum
-from kbench.datasets.checksum import CACHE_NAME, Fact, file_md5, find_sums, forget, recall
+from kbench.datasets.checksum import (
+    CACHE_NAME,
+    Fact,
+    file_crc32,
+    file_md5,
+    find_crc32,
+    find_sums,
+    forget,
+    recall,
+)
 
 # RFC 1321, appendix A.5.
 SUM_OF_ABC = "900150983cd24fb0d6963f7d28e17f72"
@@ -136,3 +145,33 @@ def test_forgotten_folder_includes_what_lies_below(data_file, hashed):
     forget([data_file.parent], data_file.parent)
     find_sums([data_file], data_file.parent)
     assert hashed == ["file", "file"]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    # The check value of CRC-32 in the catalogue of parametrised CRC algorithms.
+    [(b"123456789", "cbf43926"), (b"", "00000000")],
+    ids=["check", "empty"],
+)
+def test_crc32_of_known_content(tmp_path, content, expected):
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    assert file_crc32(path) == expected
+
+
+def test_crc32_does_not_depend_on_how_a_file_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(checksum, "CHUNK", 4)
+    path = tmp_path / "file"
+    path.write_bytes(b"123456789")
+    assert file_crc32(path) == "cbf43926"
+
+
+def test_crc32_and_md5_of_a_file_are_remembered_apart(data_file):
+    crc32 = find_crc32(data_file)
+    assert find_sums([data_file], data_file.parent) == [SUM_OF_ABC]
+    status = data_file.stat()
+    data_file.write_bytes(b"xyz")
+    os.utime(data_file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert find_crc32(data_file) == crc32
+    forget([data_file], data_file.parent)
+    assert find_crc32(data_file) != crc32

@@ -108,6 +108,15 @@ def test_damaged_clip_is_named(tmp_path):
         read_clip(tmp_path / "x.wav")
 
 
+@pytest.mark.parametrize("count", [1, 2], ids=["within-a-sample", "between-samples"])
+def test_truncated_clip_is_named(tmp_path, count):
+    path = tmp_path / "x.wav"
+    write_clip(path, np.zeros(50))
+    path.write_bytes(path.read_bytes()[:-count])
+    with pytest.raises(DatasetError, match=r"x.wav' is truncated: 9[89] bytes of 50 samples"):
+        read_clip(path)
+
+
 def test_clip_of_another_rate_is_named(tmp_path):
     write_clip(tmp_path / "x.wav", np.zeros(5), rate=8000)
     with pytest.raises(DatasetError, match="has 1 channels of 16 bits at 8000 Hz; expected 1"):

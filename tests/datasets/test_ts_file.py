@@ -61,3 +61,9 @@ def test_wrong_line_is_named(path, line, message):
     path.write_text(TEXT + line + "\n")
     with pytest.raises(DatasetError, match=message):
         read_ts(path)
+
+
+def test_what_is_no_text_is_named(path):
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DatasetError, match=r"'.*' is no text: 'utf-8' codec"):
+        read_ts(path)

@@ -89,6 +89,35 @@ def test_every_damaged_picture_is_named(root):
     assert [line.partition(" cannot")[0] for line in lines] == [f"picture '{p}'" for p in paths]
 
 
+def test_damaged_pictures_are_named_where_the_sum_of_their_sizes_is_known(root, monkeypatch):
+    sums = Animals(root).checksums()
+    monkeypatch.setattr(Animals, "manifest_sums", {"train": sums["animals/train"]})
+    verify_dataset(Animals(root))
+    path = root / "animals/train/cat/b.png"
+    content = path.read_bytes()
+    path.write_bytes(content[:-300])
+    with pytest.raises(DatasetError, match=r"^picture '.*cat/b\.png' cannot be read: "):
+        verify_dataset(Animals(root))
+    path.write_bytes(content + b"!")  # whole, but not the one that is known
+    with pytest.raises(DatasetError, match=r"names and sizes of the pictures in .* have md5"):
+        verify_dataset(Animals(root))
+
+
+@pytest.mark.parametrize("sidecar", ['{"crc32": "cbf43926"}', "{}"], ids=["damaged", "incomplete"])
+def test_betons_are_read_too(root, sidecar):
+    beton = root / "ffcv" / "animals-train-raw.beton"
+    beton.parent.mkdir()
+    beton.write_bytes(b"123456789")
+    beton.with_name(f"{beton.name}.json").write_text('{"crc32": "cbf43926"}')
+    found = verify_dataset(Animals(root))
+    assert found.betons == {"ffcv/animals-train-raw.beton": "cbf43926"}
+    assert "ffcv/animals-train-raw.beton  cbf43926" in format_verification(Animals(root), found)
+    beton.write_bytes(b"12345678.")
+    beton.with_name(f"{beton.name}.json").write_text(sidecar)
+    with pytest.raises(DatasetError, match=r"animals-train-raw\.beton' has crc32 .*, expected"):
+        verify_dataset(Animals(root))
+
+
 def test_long_lists_of_damaged_pictures_end(root, monkeypatch):
     monkeypatch.setattr("kbench.datasets.verification.SHOWN", 1)
     for path in (root / "animals/val").rglob("*.jpg"):

@@ -10,7 +10,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from kbench.datasets import build_dataset
-from kbench.datasets.voc2012 import Voc2012Segmentation, put_on_canvas
+from kbench.datasets.voc2012 import Voc2012Segmentation, put_on_canvas, read_boundaries
 from kbench.errors import DatasetError
 
 NAMES = {"train": ["2007_1", "2007_2"], "val": ["2007_3"]}
@@ -137,6 +137,26 @@ def test_mask_of_another_size_is_named(build, root):
     Image.fromarray(np.zeros((5, 9), np.uint8)).save(path)
     with pytest.raises(DatasetError, match="picture and mask '2007_3' differ in size"):
         build(size=12).load("test")
+
+
+def test_class_number_out_of_range_is_named(build, root):
+    mask = np.full((6, 9), 21, np.uint8)
+    Image.fromarray(mask).save(root / "VOCdevkit/VOC2012/SegmentationClass/2007_2.png")
+    message = "picture '2007_2' has class number 21; it must be 0 to 20, or 255 for none"
+    with pytest.raises(DatasetError, match=message):
+        build(training="voc").load("train")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 0.95])
+@pytest.mark.parametrize("packed", [True, False], ids=["packed", "plain"])
+def test_truncated_mask_of_sbd_is_named(tmp_path, share, packed):
+    path = tmp_path / "x.mat"
+    classes = np.arange(300, dtype=np.uint8).reshape(20, 15) % 20
+    savemat(path, {"GTcls": {"Segmentation": classes}}, do_compression=packed)
+    assert read_boundaries(path).tolist() == classes.tolist()
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(DatasetError, match=r"mask '.*x\.mat' cannot be read: "):
+        read_boundaries(path)
 
 
 @pytest.mark.parametrize(

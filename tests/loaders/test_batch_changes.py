@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from kbench.loaders.batch import Batch
-from kbench.loaders.ffcv_changes import change_batch
+from kbench.loaders.batch_changes import change_batch
 from kbench.recipe import Augmentation
 
 PLACES = np.arange(4)

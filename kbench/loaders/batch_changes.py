@@ -1,4 +1,4 @@
-"""Changes of whole batches behind the FFCV loader: those of the loader in memory."""
+"""Changes of whole batches: parts of normalised images are erased, then images are mixed."""
 
 from dataclasses import replace
 
