@@ -87,7 +87,10 @@ COUNT = click.IntRange(1)
 RESOURCES = {
     "partition": click.option("--partition", help="SLURM: partition."),
     "account": click.option("--account", help="SLURM: account."),
+    "qos": click.option("--qos", help="SLURM: quality of service."),
+    "constraint": click.option("--constraint", help="SLURM: features that a node must have."),
     "time": click.option("--time", type=Duration(), help="SLURM: time of a task; then requeued."),
+    "grace": click.option("--grace", type=Duration(), help="SLURM: how long before that to save."),
     "devices": click.option("--gpus-per-cell", "devices", type=click.IntRange(0), help="SLURM."),
     "nodes": click.option("--nodes", type=COUNT, help="SLURM: nodes of a cell."),
     "cpus": click.option("--cpus", type=COUNT, help="SLURM: cores of a cell on each node."),
@@ -101,7 +104,16 @@ RESOURCES = {
     "sbatch": click.option(
         "--sbatch", multiple=True, type=KeyValue(), help="SLURM: any option of sbatch; repeatable."
     ),
+    "setup": click.option(
+        "--setup", multiple=True, help="SLURM: shell line before the command; repeatable."
+    ),
+    "container": click.option("--container", help="SLURM: what the command is put behind."),
 }
+
+
+def resource_option(key: str) -> str:
+    """Return the option that stands for a key of `resources`."""
+    return "--gpus-per-cell" if key == "devices" else f"--{key.replace('_', '-')}"
 
 
 def resource_options(command: C) -> C:

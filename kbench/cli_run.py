@@ -17,6 +17,7 @@ from kbench.cli_options import (
     SCALE,
     SUITES,
     TIME_LIMIT,
+    resource_option,
     resource_options,
     split_resources,
 )
@@ -65,7 +66,7 @@ def run(suites: tuple[Path, ...], scale: str, **options: Any) -> None:  # noqa: 
 
     resources, rest = split_resources(options)
     if rest["executor"] == "local" and (resources or rest["wait"]):
-        names = ", ".join(key.replace("_", "-") for key in resources) or "--wait"
+        names = ", ".join(map(resource_option, resources)) or "--wait"
         message = f"{names}: for --executor slurm only"
         raise click.UsageError(message)
     wrong = [name for key, name in LOCAL_ONLY.items() if rest[key]]
@@ -108,7 +109,12 @@ def status(
 @click.argument("manifest", type=click.Path(path_type=Path, dir_okay=False))
 @click.argument("index", type=click.IntRange(0))
 @click.option("--count", type=click.IntRange(1), default=1, help="Lines, run one by one.")
-@click.option("--remaining", is_flag=True, help="Not those with a record newer than the manifest.")
+@click.option(
+    "--remaining",
+    is_flag=True,
+    help="Not those with a record newer than the manifest; take over results of equal cells.",
+)
+@click.option("--anew", is_flag=True, help="With --remaining: take over no results.")
 @RESULTS
 @DEVICE
 @DEVICES
@@ -116,7 +122,15 @@ def status(
 @click.option("--threads", type=click.IntRange(1), help="Threads  [default: all cores]")
 @TIME_LIMIT
 @CHECKPOINT_EVERY
-def run_one(manifest: Path, index: int, count: int, *, remaining: bool, **options: Any) -> None:  # noqa: ANN401 - as parsed
+def run_one(
+    manifest: Path,
+    index: int,
+    count: int,
+    *,
+    remaining: bool,
+    anew: bool,
+    **options: Any,  # noqa: ANN401 - as parsed
+) -> None:
     """Run the cell on line INDEX, from 0, of a JSONL manifest, whatever became of it before.
 
     Exit status as of `kbench run`; SIGUSR1 and SIGTERM save the cell and end with 75.
@@ -125,4 +139,6 @@ def run_one(manifest: Path, index: int, count: int, *, remaining: bool, **option
     from kbench.run_options import RunOptions
 
     lines = range(index, index + count)
-    sys.exit(run_manifest(manifest, lines, RunOptions(**options, jobs=1), remaining=remaining))
+    rerun = None if remaining and not anew else "all"
+    chosen = RunOptions(**options, jobs=1, rerun=rerun)
+    sys.exit(run_manifest(manifest, lines, chosen, remaining=remaining))

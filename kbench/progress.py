@@ -1,5 +1,6 @@
 """How far a running cell is, as a file that anyone who sees the folder can read."""
 
+import contextlib
 import json
 import os
 import socket
@@ -11,6 +12,7 @@ from kbench.files import replace_text
 
 NAME = "progress.json"
 HISTORY = "history.jsonl"
+SHORTEST_INTERVAL_S, LONGEST_INTERVAL_S = 1.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,22 @@ class Progress:
     pid: int = 0
 
 
+def report_interval(age_s: float) -> float:
+    """Return how many seconds pass between two reports of a cell that has run for some time.
+
+    A tenth of it: early news of a short cell, few files from thousands of long ones.
+    """
+    return min(max(age_s / 10, SHORTEST_INTERVAL_S), LONGEST_INTERVAL_S)
+
+
 def write_progress(directory: Path, progress: Progress) -> None:
-    """Replace the progress of a cell; time, host and process are filled in."""
+    """Replace the progress of a cell; time, host and process are filled in.
+
+    A file that cannot be written is no reason to end the cell.
+    """
     stamp = {"time": time.time(), "host": socket.gethostname(), "pid": os.getpid()}
-    replace_text(directory / NAME, json.dumps(asdict(progress) | stamp))
+    with contextlib.suppress(OSError):
+        replace_text(directory / NAME, json.dumps(asdict(progress) | stamp))
 
 
 def remove_progress(directory: Path) -> None:

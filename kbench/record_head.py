@@ -30,8 +30,9 @@ HEAD: dict[str, CoreSchema] = {
     "started": NUMBER,
     "finished": NUMBER,
 }
+HEAD_SCHEMA = _mapping(**HEAD)
 METRICS = core_schema.dict_schema(TEXT, _mapping(value=NUMBER))
-READ_HEAD = SchemaValidator(_mapping(**HEAD))
+READ_HEAD = SchemaValidator(HEAD_SCHEMA)
 READ_METRICS = SchemaValidator(_mapping(**HEAD, metrics=METRICS))
 
 

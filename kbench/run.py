@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from kbench.formats import format_plan
-from kbench.plan import Plan, PlannedCell, plan_suite
+from kbench.formats import format_plan, format_state
+from kbench.plan import Plan, PlannedCell, plan_suites
+from kbench.report.suites import check_tables
 from kbench.run_options import EXIT_FAILED, EXIT_INTERRUPTED, RunOptions
 from kbench.state import Kind
 
@@ -25,10 +26,10 @@ def run_suites(paths: Sequence[Path], scale: str, options: RunOptions) -> int:
     """Run what has no result yet and return the exit status.
 
     Raises:
-        SuiteError: If a suite is wrong.
+        SuiteError: If a suite is wrong, its tables too.
         ExecutorError: If the results folder cannot be written, or cells cannot be started.
     """
-    plans = [plan_suite(path, scale, options.results, options.only) for path in paths]
+    plans = plan_suites(paths, scale, options.results, options.only)
     tell_reasons(plans)
     chosen, rest = divide(plans, RERUNS[options.rerun])
     if options.dry_run and options.executor == "local":
@@ -38,6 +39,8 @@ def run_suites(paths: Sequence[Path], scale: str, options: RunOptions) -> int:
     busy = sum(item.state.kind in BUSY for item in rest)
     status = 0
     if chosen or options.wait:
+        for plan in plans:
+            check_tables(plan.suite, dict.fromkeys(("full", scale)))
         status = _execute(plans, chosen, options)
     else:
         click.echo(f"nothing to run: {len(rest)} cells, {failed} failed", err=True)
@@ -90,7 +93,8 @@ def tell_left(planned: Iterable[PlannedCell]) -> int:
         if item.state.kind == "queued":
             queued[item.state.reason] += 1
         elif item.state.kind not in ("done", "invalid"):
-            click.echo(f"{item.state.kind:9} {item.cell.id}: {item.state.reason}", err=True)
+            detail = format_state(item.state)
+            click.echo(f"{item.state.kind:9} {item.cell.id}{detail and f': {detail}'}", err=True)
         failed += item.state.kind in ("failed", "unreadable")
     for reason, count in queued.items():
         click.echo(f"queued    {count} cells: {reason}", err=True)

@@ -43,7 +43,6 @@ def run_cell(
     started = time.time()
     torch.set_num_threads(machine.threads)
     directory.mkdir(parents=True, exist_ok=True)
-    cost = find_cost(cell)
     versions = {"training": TRAINING_VERSION, "operator": operator_version(cell)}
     twin = ranks.tell(find_twin(cell, directory, versions) if machine.reuse else None)
     if twin is not None:
@@ -53,7 +52,8 @@ def run_cell(
     run = CellRun(cell, directory, machine, stop or threading.Event(), versions, ranks)
     reason = run.train()
     status: Status = "diverged" if reason else "ok"
-    metrics = {} if reason else {**run.final_metrics(), **cost.metrics}
+    cost = find_cost(run.cells[-1])  # at the size of the last phase
+    metrics = {} if reason else {**cost.metrics, **run.final_metrics()}
     failures = [f"evaluation {label}: {why}" for label, why in run.phase.failures.items()]
     weights = {} if reason or not ranks.is_first else run.phase.training.evaluated.state_dict()
     return Record(

@@ -35,7 +35,7 @@ def run_here(cells: Sequence[Cell], limits: Mapping[str, int | None], options: R
     """
     check_folder(options.results)
     settings = make_settings(limits, options)
-    check_batches(cells, settings.machine)
+    check_batches(cells, options.processes * options.nodes)
     ready = with_data(cells, settings.machine.data_root)
     status = execute(ready, settings, options.results)
     return EXIT_FAILED if status == 0 and len(ready) < len(cells) else status
@@ -65,7 +65,7 @@ def run_manifest(manifest: Path, lines: range, options: RunOptions, *, remaining
         cells = [cell for cell in cells if not _is_recorded(cell, options.results, manifest)]
     check_folder(options.results)
     settings = make_settings({cell.suite: None for cell in cells}, options)
-    check_batches(cells, settings.machine)
+    check_batches(cells, options.processes * options.nodes)
     return execute(cells, settings, options.results) if cells else 0
 
 
@@ -106,10 +106,11 @@ def make_settings(limits: Mapping[str, int | None], options: RunOptions) -> Loca
     gpus = choose_gpus(options)
     devices = options.processes
     jobs = options.jobs or max(1, len(gpus) // devices)
+    given = options.threads and max(1, options.threads // devices)
     machine = Machine(
         data_root=data_root(),
         device="cuda" if gpus else "cpu",
-        threads=options.threads or default_threads(jobs * devices),
+        threads=given or default_threads(jobs * devices),
         checkpoint_interval_s=options.checkpoint_every,
         devices=devices,
         nodes=options.nodes,
@@ -130,13 +131,24 @@ def choose_gpus(options: RunOptions) -> tuple[str, ...]:
     """
     gpus = () if options.device == "cpu" else find_gpus()
     if options.gpus is not None:
-        gpus = tuple(filter(None, map(str.strip, options.gpus.split(","))))
+        gpus = _select_gpus(options.gpus, gpus)
     if options.device == "cuda" and not gpus:
         message = "--device cuda: no GPU is visible on this machine"
         raise ExecutorError(message)
     if gpus and (options.jobs or 1) * options.processes > len(gpus):
         asked = f"--jobs {options.jobs or 1} --devices {options.processes}"
         message = f"{asked}: a job has a GPU for each device, and {len(gpus)} can be used"
+        raise ExecutorError(message)
+    return gpus
+
+
+def _select_gpus(given: str, visible: Sequence[str]) -> tuple[str, ...]:
+    """Return the GPUs that are named, separated by commas; refuse what is not visible."""
+    gpus = tuple(filter(None, map(str.strip, given.split(","))))
+    unseen = [name for name in gpus if name not in visible]
+    # A GPU that is visible by its index may also be named by its UUID.
+    if not visible or any("-" not in name for name in unseen):
+        message = f"--gpus {given}: visible here are {', '.join(visible) or 'none'}"
         raise ExecutorError(message)
     return gpus
 
@@ -176,13 +188,16 @@ def with_data(cells: Sequence[Cell], root: Path) -> list[Cell]:
     return [cell for cell in cells if cell.id not in refused]
 
 
-def check_batches(cells: Sequence[Cell], machine: Machine) -> None:
+def check_batches(cells: Sequence[Cell], size: int) -> None:
     """Refuse cells whose batches cannot be divided equally among their devices.
+
+    Args:
+        cells: What is to run.
+        size: Devices of each, over all nodes.
 
     Raises:
         ExecutorError: Names the first such cell.
     """
-    size = machine.devices * machine.nodes
     for cell in cells:
         batch_size = cell.recipe.batch_size
         if size > 1 and (batch_size % size or batch_size < 2 * size):

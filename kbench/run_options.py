@@ -23,7 +23,8 @@ class RunOptions:
         gpus: GPUs to use, separated by commas; None for all that are visible.
         device: `auto`, `cpu` or `cuda`.
         rerun: Which ended cells run again.
-        threads: Threads of a cell; None for the cores divided among the jobs.
+        threads: Threads of a cell on each node, divided among its processes; None for the cores
+            divided among the jobs.
         fail_fast: Start no further cell once one has failed.
         time_limit_s: Longest run of a cell; None for what the suite says.
         checkpoint_every: Seconds between checkpoints.

@@ -11,7 +11,7 @@ from kbench.executors.slurm_commands import Cluster, read_cluster
 from kbench.executors.slurm_queue import mark_ended
 from kbench.machine import data_root
 from kbench.plan import Plan, PlannedCell
-from kbench.run_here import check_folder, with_data
+from kbench.run_here import check_batches, check_folder, with_data
 from kbench.run_options import EXIT_FAILED, EXIT_INTERRUPTED, RunOptions
 from kbench.run_resources import group_cells
 from kbench.state import find_states
@@ -26,11 +26,14 @@ def run_on_slurm(plans: Sequence[Plan], chosen: Sequence[PlannedCell], options: 
 
     Raises:
         SuiteError: If the site file or the command line is wrong.
-        ExecutorError: If SLURM refuses, cannot be asked, or the results folder cannot be written.
+        ExecutorError: If SLURM refuses, cannot be asked, the results folder cannot be written, or a
+            batch cannot be divided among the devices of its cell.
     """
     cells = [item.cell for item in chosen]
     settings = SlurmSettings(options.results, task_options(options))
     groups: Groups = group_cells(plans, cells, options)
+    for resources, items in groups:
+        check_batches(items, resources.devices)
     if options.dry_run:
         click.echo(describe(groups, settings, _cluster_of_dry_run()), nl=False)
         return 0
@@ -58,6 +61,8 @@ def task_options(options: RunOptions) -> tuple[str, ...]:
         found.append(f"--threads={options.threads}")
     if options.device != "auto":
         found.append(f"--device={options.device}")
+    if options.rerun == "all":
+        found.append("--anew")
     return tuple(found)
 
 
@@ -70,7 +75,8 @@ def wait_for_end(plans: Sequence[Plan], options: RunOptions) -> int:
     kinds: set[str] = set()
     looks = 0
     while looks < WAIT_LOOKS:
-        kinds = {state.kind for state in find_states(options.results, cells)}
+        states = find_states(options.results, cells, with_copies=True)
+        kinds = {state.kind for state in states}
         looks = 0 if kinds & {"queued", "running"} else looks + 1
         if not kinds - {"done", "stale", "failed"}:
             break

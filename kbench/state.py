@@ -1,7 +1,8 @@
 """What became of a cell, from files, and from SLURM's queue for what was handed to it.
 
 Ages are measured by the file system's clock. A cell that is done costs one look at its folder and
-one at its record, both without a `Path`, which would take as long as the looks.
+one at its record, both without a `Path`, which would take as long as the looks; with copies of what
+was read before (`kbench.ended`), one look at the folder's attributes.
 """
 
 import contextlib
@@ -9,7 +10,6 @@ import math
 import os
 import socket
 import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +20,8 @@ from typing import Any, Literal
 from kbench.catalogue import find_entry
 from kbench.cell import Cell
 from kbench.claim import NAME as CLAIM
-from kbench.claim import file_system_time, read_owner
+from kbench.claim import read_owner
+from kbench.ended import Ended, find_ended
 from kbench.executors.slurm_queue import QueuedTask, read_queue
 from kbench.executors.slurm_submission import cell_key
 from kbench.progress import NAME as PROGRESS
@@ -85,30 +86,40 @@ class Traces:
 NOTHING = State("todo")
 
 
-def find_states(results: Path, cells: Sequence[Cell]) -> list[State]:
+def find_states(results: Path, cells: Sequence[Cell], *, with_copies: bool = False) -> list[State]:
     """Return the state of every cell, in their order.
+
+    Args:
+        results: Folder of all results.
+        cells: Cells of any suites.
+        with_copies: Take heads of records that were read before for what they are copies of.
 
     Raises:
         RecordError: If what was handed to SLURM cannot be understood.
     """
-    begun: dict[tuple[str, str], set[str]] = defaultdict(set)
-    now = time.time()
-    for suite, scale in {(cell.suite, cell.scale) for cell in cells}:
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            begun[suite, scale] = set(os.listdir(results / suite / scale))  # noqa: PTH208 - names are all it takes
-            now = file_system_time(results / suite / scale)
+    places = {(cell.suite, cell.scale) for cell in cells}
+    ended = {
+        (suite, scale): find_ended(results / suite / scale, with_copies=with_copies)
+        for suite, scale in places
+    }
     queue = read_queue(results)
 
     def find(cell: Cell) -> State:
         task = queue.get(cell_key(cell)) if queue else None
-        if cell.id not in begun[cell.suite, cell.scale]:
+        place = ended[cell.suite, cell.scale]
+        if cell.id not in place.stamps:
             return State("queued", task.text) if task else NOTHING
+        if task is None and cell.id in place.heads:
+            return _judge(place.heads[cell.id], cell)
         folder = f"{results}/{cell.suite}/{cell.scale}/{cell.id}"
         traces = find_traces(folder, is_exact=task is not None)
-        state = _state(traces, cell, now)
-        return _with_task(state, task, traces, now) if task else state
+        state = _state(traces, cell, place)
+        return _with_task(state, task, traces, place.now) if task else state
 
-    return _map_cells(find, cells)
+    states = _map_cells(find, cells)
+    for place in ended.values():
+        place.write()
+    return states
 
 
 def _map_cells(find: Callable[[Cell], State], cells: Sequence[Cell]) -> list[State]:
@@ -150,12 +161,12 @@ def find_traces(folder: str, *, is_exact: bool) -> Traces:
     return Traces(folder, written)
 
 
-def _state(traces: Traces, cell: Cell, now: float) -> State:
+def _state(traces: Traces, cell: Cell, place: Ended) -> State:
     if traces.written is not ALONE:
         recorded = traces.time(RECORD)
         # What a worker has begun since the record; or one died before it could clear up behind it.
         if traces.time(PROGRESS, CLAIM) > recorded:
-            return _judge_signs(traces, now)
+            return _judge_signs(traces, place.now)
         if traces.time(CHECKPOINT) > recorded:
             return State("interrupted", "goes on from its checkpoint")
         if not recorded:
@@ -164,7 +175,10 @@ def _state(traces: Traces, cell: Cell, now: float) -> State:
         record = read_head(f"{traces.folder}/{RECORD}")
     except (OSError, ValueError) as error:
         return State("unreadable", str(error))
-    return _judge(record, cell)
+    state = _judge(record, cell)
+    if traces.written is ALONE and state.kind != "unreadable":
+        place.keep(cell.id, record)
+    return state
 
 
 def _judge_signs(traces: Traces, now: float) -> State:
@@ -175,9 +189,10 @@ def _judge_signs(traces: Traces, now: float) -> State:
     is_here = progress is not None and progress.host == socket.gethostname()
     if progress is not None and is_here and not _is_alive(progress.pid):
         return State("interrupted", "its process is gone", progress)
-    if silence <= HEARTBEAT_S:
-        return State("running", progress=progress)
     owner = progress.host if progress else str(read_owner(folder / CLAIM) or "its process")
+    if silence <= HEARTBEAT_S:
+        reason = f"sign of life from {owner} {max(silence, 0):.0f} s ago"
+        return State("running", reason, progress)
     return State("lost", f"no sign of life from {owner} for {silence / 60:.0f} min", progress)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kbench.cell import Cell
-from kbench.formats import format_progress, format_table
+from kbench.formats import format_state, format_table
 from kbench.state import State, find_states
 from kbench.suite import load_suite
 
@@ -45,7 +45,8 @@ def read_status(path: Path, scale: str, results: Path) -> SuiteStatus:
     """
     suite = load_suite(path)
     cells = suite.cells(scale)
-    return SuiteStatus(suite.file.suite, scale, cells, find_states(results, cells))
+    states = find_states(results, cells, with_copies=True)
+    return SuiteStatus(suite.file.suite, scale, cells, states)
 
 
 def format_status(status: SuiteStatus) -> str:
@@ -55,13 +56,8 @@ def format_status(status: SuiteStatus) -> str:
     queued = Counter(state.reason for state in status.states if state.kind == "queued")
     head += "".join(f"\nqueued: {count} cells: {reason}" for reason, count in queued.items())
     rows = [
-        (state.kind, cell.id, _detail(state))
+        (state.kind, cell.id, format_state(state))
         for cell, state in zip(status.cells, status.states, strict=True)
         if state.kind not in PENDING
     ]
     return "\n".join([head, format_table(("state", "cell", "detail"), rows)]) if rows else head
-
-
-def _detail(state: State) -> str:
-    progress = format_progress(state.progress) if state.progress else ""
-    return "; ".join(part for part in (state.reason, progress) if part)

@@ -48,8 +48,8 @@ def test_an_option_of_sbatch_is_a_key_with_or_without_a_value(text, value) -> No
     assert KeyValue().convert(text, None, None) == value
 
 
-def test_every_option_is_a_key_of_resources() -> None:
-    assert set(RESOURCES) <= set(ResourcesSpec.model_fields)
+def test_every_key_of_resources_is_an_option() -> None:
+    assert set(RESOURCES) == set(ResourcesSpec.model_fields)
     assert {option.name for option in show.params} == {"wait", *RESOURCES}
 
 

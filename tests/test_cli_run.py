@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from kbench import cli_run
 from kbench.cli import main
+from kbench.executors.local import LocalSettings
 from kbench.executors.slurm_submission import cell_key
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -54,11 +55,12 @@ def test_a_failed_cell_is_told_and_sets_the_exit_status(kbench, suite, cells, fi
     ("options", "message"),
     [
         (("--wait",), "--wait: for --executor slurm only"),
-        (("--cpus", 2, "--max-parallel", 1), "cpus, max-parallel: for --executor slurm only"),
+        (("--cpus", 2, "--max-parallel", 1), "--cpus, --max-parallel: for --executor slurm only"),
+        (("--gpus-per-cell", 2), "--gpus-per-cell: for --executor slurm only"),
         (("--executor", "slurm", "--gpus", "0"), "--gpus: for --executor local only"),
         (("--executor", "slurm", "--fail-fast"), "--fail-fast: for --executor local only"),
     ],
-    ids=["wait", "resources", "gpus", "fail-fast"],
+    ids=["wait", "resources", "devices", "gpus", "fail-fast"],
 )
 def test_options_of_the_other_executor_are_refused(kbench, suite, options, message) -> None:
     found = kbench("run", suite, *options)
@@ -126,3 +128,24 @@ def test_a_cell_that_is_done_since_it_was_handed_over_is_not_run_again(
     found = kbench("cell", manifest, 1, "--remaining")
     assert found.exit_code == 0
     assert (tmp_path / "results" / cell_key(cells[1]) / "record.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "is_taken_over"),
+    [((), False), (("--remaining",), True), (("--remaining", "--anew"), False)],
+    ids=["by hand", "array", "array, run again"],
+)
+def test_a_result_is_taken_over_only_by_what_remains(
+    kbench, tmp_path, cells, monkeypatch, options, is_taken_over
+) -> None:
+    manifest = tmp_path / "manifest.jsonl"
+    manifest.write_text("".join(f"{json.dumps(cell.to_json())}\n" for cell in cells))
+    reuse: list[bool] = []
+
+    def execute(_: object, settings: LocalSettings, __: object) -> int:
+        reuse.append(settings.machine.reuse)
+        return 0
+
+    monkeypatch.setattr("kbench.run_here.execute", execute)
+    found = kbench("cell", manifest, 0, *options)
+    assert (found.exit_code, reuse) == (0, [is_taken_over])

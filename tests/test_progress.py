@@ -9,9 +9,11 @@ from kbench.progress import (
     read_history,
     read_progress,
     remove_progress,
+    report_interval,
     write_history,
     write_progress,
 )
+from kbench.state import HEARTBEAT_S
 
 
 def test_progress_is_read_back_with_time_host_and_process(tmp_path) -> None:
@@ -51,3 +53,21 @@ def test_history_is_a_line_an_epoch(tmp_path) -> None:
     write_history(tmp_path, lines)
     assert len((tmp_path / "history.jsonl").read_text().splitlines()) == 2
     assert read_history(tmp_path) == lines
+
+
+@pytest.mark.parametrize(
+    ("age_s", "interval_s"), [(0, 1), (10, 1), (50, 5), (100, 10), (86400, 10)], ids=str
+)
+def test_the_longer_a_cell_has_run_the_rarer_are_its_reports(age_s, interval_s) -> None:
+    assert report_interval(age_s) == interval_s
+
+
+def test_a_cell_of_a_day_is_never_taken_for_lost_between_two_reports() -> None:
+    assert report_interval(86400) < HEARTBEAT_S / 2
+
+
+def test_progress_that_cannot_be_written_ends_nothing(tmp_path) -> None:
+    (tmp_path / "progress.json").mkdir()
+    write_progress(tmp_path, Progress(epoch=0.5, epochs=2))
+    assert [path.name for path in tmp_path.iterdir()] == ["progress.json"]
+    assert read_progress(tmp_path) is None

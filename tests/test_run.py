@@ -148,7 +148,8 @@ class TestRun:
         assert Claim(folder, other).take()
         found = kbench("run", suite)
         assert found.exit_code == 75
-        assert "running   " in found.stderr
+        name = f"{planned.cell.id}: sign of life from process"
+        assert f"running   {name} {other.pid} on {other.host}" in found.stderr
         assert "1 cells are queued or run elsewhere; run again once they ended" in found.stderr
         assert not records_of(tmp_path)
 

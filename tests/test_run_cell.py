@@ -8,6 +8,7 @@ import torch
 
 from kbench.cell import Cell, Choice, Limit
 from kbench.checkpoint import load_weights
+from kbench.cost import find_cost
 from kbench.datasets import build_dataset
 from kbench.errors import DatasetError, UnsupportedError
 from kbench.machine import Machine
@@ -39,7 +40,8 @@ class TestRecord:
         assert record.metrics["top1"].value == 100 * right / 64
 
     def test_holds_every_kind_of_metric(self, record: Record) -> None:
-        expected = {"top1", "top5", "loss", "train_loss", "train_top1", "top1_best", "fgsm_top1"}
+        expected = {"top1", "top5", "loss", "train_loss", "train_top1", "fgsm_top1"}
+        expected |= {"top1_best", "top5_at_best"}
         expected |= {"num_params", "num_learnable_params", "macs", *TIMES}
         assert set(record.metrics) == expected
         assert record.metrics["wall_s"].value >= record.metrics["train_s"].value > 0
@@ -58,6 +60,18 @@ class TestRecord:
         # Cosine over eight steps from 0.1; the rate of an epoch's last step.
         assert [line["lr"] for line in history] == pytest.approx([0.069134172, 0.0038060233])
         assert record.metrics["top1_best"].value == max(line["top1"] for line in history)
+
+    def test_work_is_that_of_the_learned_sizes(
+        self, small_cell: Callable[..., Cell], tmp_path: Path, machine: Machine
+    ) -> None:
+        operator = Choice("njet", {"order": 1, "sigma_init": 1.249, "sigma_lr_scale": 10.0})
+        cell = small_cell(operator=operator, evaluate=(Choice("test"), Choice("sizes")))
+        record = run_cell(cell, tmp_path, machine)
+        # Windows of 7 taps at the start, and of 9 beyond a sigma of 1.25.
+        assert record.metrics["kernel_size"].value > 7
+        assert record.metrics["macs"].value > find_cost(cell).macs
+        last = read_history(tmp_path)[-1]
+        assert record.metrics["macs"].value == last["macs"]
 
     def test_equal_seeds_give_equal_weights(
         self, record: Record, small_cell: Callable[..., Cell], tmp_path: Path, machine: Machine

@@ -11,7 +11,6 @@ import pytest
 from kbench.cell import Cell
 from kbench.errors import ExecutorError
 from kbench.executors.local import Event, LocalExecutor
-from kbench.machine import Machine
 from kbench.recipe import Recipe
 from kbench.run_here import (
     check_batches,
@@ -41,6 +40,7 @@ class TestSettings:
         assert settings.gpus == ()
 
     def test_every_job_has_a_gpu_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")
         settings = self.make(monkeypatch, 8, gpus="0, 2,3", jobs=2)
         assert (settings.gpus, settings.machine.device) == (("0", "2"), "cuda")
         with pytest.raises(
@@ -49,7 +49,34 @@ class TestSettings:
         ):
             self.make(monkeypatch, 8, gpus="0,2,3", jobs=4)
 
+    @pytest.mark.parametrize(
+        ("visible", "gpus", "device", "message"),
+        [
+            ("", "0", "auto", "--gpus 0: visible here are none"),
+            ("0,1", "a,1", "auto", "--gpus a,1: visible here are 0, 1"),
+            ("0,1", "7", "cuda", "--gpus 7: visible here are 0, 1"),
+            ("0,1", "0", "cpu", "--gpus 0: visible here are none"),
+        ],
+        ids=["none", "no-number", "no-such", "cpu"],
+    )
+    def test_a_gpu_that_cannot_be_seen_is_refused(
+        self,
+        visible: str,
+        gpus: str,
+        device: str,
+        message: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        with pytest.raises(ExecutorError, match=message):
+            self.make(monkeypatch, 8, gpus=gpus, device=device)
+
+    def test_a_gpu_may_be_named_by_its_uuid(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+        assert self.make(monkeypatch, 8, gpus="GPU-5c2f", jobs=1).gpus == ("GPU-5c2f",)
+
     def test_devices_of_a_job_are_lent_together(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3,4")
         settings = self.make(monkeypatch, 8, gpus="0,1,2,3,4", processes=2)
         assert (settings.gpus, settings.jobs) == (("0,1", "2,3"), 2)
         assert (settings.machine.devices, settings.machine.threads) == (2, 2)
@@ -57,6 +84,13 @@ class TestSettings:
     def test_cpu_processes_share_the_cores(self, monkeypatch: pytest.MonkeyPatch) -> None:
         settings = self.make(monkeypatch, 8, device="cpu", processes=4)
         assert (settings.machine.devices, settings.machine.threads) == (4, 2)
+
+    @pytest.mark.parametrize(("threads", "share"), [(16, 4), (6, 1), (1, 1)], ids=str)
+    def test_threads_that_are_given_are_those_of_all_processes_of_a_cell(
+        self, threads: int, share: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings = self.make(monkeypatch, 2, device="cpu", processes=4, threads=threads)
+        assert settings.machine.threads == share
 
     def test_option_overrules_the_time_limit_of_suites(
         self, monkeypatch: pytest.MonkeyPatch
@@ -122,16 +156,15 @@ def test_lines_with_a_newer_record_are_left_out(demo_cell, finish, tmp_path, mon
     ("batch_size", "is_refused"), [(64, False), (8, False), (63, True), (4, True)], ids=str
 )
 def test_batches_must_be_divided_equally(
-    demo_cell: Callable[..., Cell], tmp_path: Path, batch_size: int, is_refused: bool
+    demo_cell: Callable[..., Cell], batch_size: int, is_refused: bool
 ) -> None:
     cell = demo_cell(recipe=Recipe(epochs=1, batch_size=batch_size, lr=0.1))
-    machine = Machine(tmp_path, devices=2, nodes=2)
     if not is_refused:
-        check_batches([cell], machine)
+        check_batches([cell], 4)
         return
     message = rf"batch_size \(={batch_size}\) must be a multiple of 4, the devices of a cell"
     with pytest.raises(ExecutorError, match=message):
-        check_batches([cell], machine)
+        check_batches([cell], 4)
 
 
 def test_statistics_for_other_channels_are_told_before_work_starts(

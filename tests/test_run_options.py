@@ -16,7 +16,7 @@ def test_every_option_of_run_is_one() -> None:
 
 def test_every_option_of_a_single_cell_is_one() -> None:
     names = {option.name for option in run_one.params}
-    assert names - {"manifest", "index", "count", "remaining"} <= set(FIELDS)
+    assert names - {"manifest", "index", "count", "remaining", "anew"} <= set(FIELDS)
 
 
 def test_defaults_of_the_command_line_are_those_of_the_options() -> None:

@@ -41,6 +41,42 @@ def test_scale_goes_before_suite_and_that_before_the_site(group) -> None:
     assert (smoke.partition, smoke.account, smoke.cpus, smoke.time) == ("scale", "ours", 2, 600)
 
 
+GRID = {"dataset": "digits", "architecture": {"name": "resnet8_cifar", "width": 4}}
+
+
+@pytest.fixture
+def group_blocks(tmp_path, monkeypatch, write_suite, own_cache):  # noqa: ARG001 - costs are kept there
+    """Return a function that groups the cells of a suite whose second block has resources."""
+    monkeypatch.chdir(tmp_path)
+    second = {"operator": ["conv", "separable"], "resources": {"devices": 8, "setup": ["block"]}}
+    path = write_suite(
+        grid=[GRID | {"operator": "conv"}, GRID | second],
+        seeds=[0, 1],
+        resources={"devices": 1, "cpus": 2, "setup": ["suite"]},
+        scales={"smoke": {"resources": {"devices": 2}}},
+    )
+
+    def group(scale: str, **options: object):
+        plan = plan_suite(path, scale, tmp_path / "results")
+        cells = [item.cell for item in plan.cells]
+        return group_cells([plan], cells, RunOptions(tmp_path / "results", **options))
+
+    return group
+
+
+def test_a_block_goes_before_the_suite_and_a_cell_is_of_its_first_block(group_blocks) -> None:
+    (plain, cells), (large, others) = group_blocks("full")
+    assert (plain.devices, plain.cpus, plain.setup) == (1, 2, ("suite",))
+    assert (large.devices, large.cpus, large.setup) == (8, 2, ("suite", "block"))
+    assert {cell.operator.name for cell in cells} == {"conv"}
+    assert {cell.operator.name for cell in others} == {"separable"}
+
+
+def test_scale_and_command_line_go_before_a_block(group_blocks) -> None:
+    assert [found.devices for found, _ in group_blocks("smoke")] == [2, 2]
+    assert [found.devices for found, _ in group_blocks("full", resources={"devices": 4})] == [4, 4]
+
+
 def test_the_command_line_goes_first(group) -> None:
     ((found, _),) = group("smoke", resources={"partition": "mine", "cpus": 8})
     assert (found.partition, found.cpus, found.time) == ("mine", 8, 600)

@@ -86,3 +86,26 @@ def test_machine_without_slurm_says_so(kbench, write_suite, tmp_path, monkeypatc
     found = kbench("run", write_suite(), "--executor", "slurm")
     assert found.exit_code == 2
     assert "scontrol: no such program on PATH; SLURM is used from one of its login" in found.stderr
+
+
+@pytest.mark.parametrize("dry_run", [[], ["--dry-run"]], ids=["run", "dry run"])
+@pytest.mark.usefixtures("fakes")
+def test_batches_that_cannot_be_divided_are_refused_before_they_wait(
+    kbench, write_suite, tmp_path, dry_run
+) -> None:
+    suite = write_suite(recipe={"name": "plain", "batch_size": 100}, resources={"devices": 8})
+    found = kbench("run", suite, "--executor", "slurm", *dry_run)
+    assert found.exit_code == 2
+    assert "batch_size (=100) must be a multiple of 8, the devices of a cell" in found.stderr
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("rerun", ["all", "failed", "stale"])
+@pytest.mark.usefixtures("fakes")
+def test_only_what_is_to_be_run_again_in_any_case_takes_over_no_results(
+    kbench, write_suite, rerun
+) -> None:
+    suite = write_suite()
+    found = kbench("run", suite, "--executor", "slurm", "--dry-run", "--rerun", rerun)
+    assert found.exit_code == 0
+    assert (" --anew" in found.stdout) == (rerun == "all")

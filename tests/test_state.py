@@ -171,6 +171,13 @@ def test_a_lost_cell_says_where_it_was_and_since_when(results, cell, begin) -> N
     assert only(results, cell).reason == "no sign of life from elsewhere for 5 min"
 
 
+def test_a_running_cell_says_where_it_is_and_when_it_was_heard_of(results, cell, begin) -> None:
+    begin(cell, host="elsewhere", time=time.time() - 30)
+    assert only(results, cell).reason in {
+        f"sign of life from elsewhere {age_s} s ago" for age_s in (30, 31)
+    }
+
+
 def test_a_cell_whose_process_is_gone_is_interrupted(results, cell, begin, monkeypatch) -> None:
     monkeypatch.setattr(state_module, "_is_alive", lambda pid: pid != 4_000_000)
     begin(cell, pid=4_000_000)

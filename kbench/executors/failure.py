@@ -25,12 +25,15 @@ def explain_exit(exit_code: int, log_tail: Sequence[str], oom_kills: int) -> tup
     if exit_code == -signal.SIGKILL and oom_kills:
         return "oom", "killed by the kernel: out of memory"
     if exit_code < 0:
-        return "failed", f"killed by {_signal_name(-exit_code)}"
+        return "failed", f"killed by {signal_name(-exit_code)}"
     if exit_code == 0:
         return "failed", "ended without a result, exit status 0"
     error = _last_error(log_tail)
     if any(mark in error for mark in OUT_OF_MEMORY):
         return "oom", error
+    # One of several processes, killed while the process that speaks for them lived on.
+    if oom_kills and "killed by SIGKILL" in error:
+        return "oom", f"{error}; the kernel was out of memory"
     return "failed", error
 
 
@@ -68,7 +71,8 @@ def _last_error(log_tail: Sequence[str]) -> str:
     return next((line for line in reversed(log_tail) if line.strip()), "no output")
 
 
-def _signal_name(number: int) -> str:
+def signal_name(number: int) -> str:
+    """Return a signal's name as people write it."""
     try:
         return signal.Signals(number).name
     except ValueError:

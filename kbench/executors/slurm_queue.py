@@ -57,8 +57,8 @@ class QueueLine:
 def read_queue(results: Path) -> dict[str, QueuedTask]:
     """Return what is queued or runs, by `suite/scale/id` of the cell.
 
-    Where SLURM cannot be asked, everything that was submitted counts as queued, except what
-    is known to have ended.
+    Where SLURM cannot be asked, or is that of another cluster, everything that was submitted
+    counts as queued, except what is known to have ended.
 
     Raises:
         RecordError: If a submission cannot be understood.
@@ -68,31 +68,31 @@ def read_queue(results: Path) -> dict[str, QueuedTask]:
     if not submissions:
         return found
     try:
-        lines = ask(submissions)
+        here = read_cluster().name
+        lines = ask([item for item in submissions if item.cluster == here])
     except ExecutorError as error:
         for item in submissions:
             found |= _unknown(item, str(error))
         return found
     now = file_system_time(submissions[0].folder.parent)
     for item in submissions:
-        found |= _known(item, lines, now)
+        is_here = item.cluster == here
+        other = f"this is cluster {here!r}, not {item.cluster!r}"
+        found |= _known(item, lines, now) if is_here else _unknown(item, other)
     return found
 
 
 def ask(submissions: Sequence[Submission]) -> dict[str, list[QueueLine]]:
-    """Return the lines of `squeue` about submissions, by the name of their job.
+    """Return the lines of `squeue` about submissions to this cluster, by the name of their job.
 
     Raises:
-        ExecutorError: If SLURM cannot be asked, or is of another cluster.
+        ExecutorError: If SLURM cannot be asked.
     """
-    here = read_cluster().name
-    others = {item.cluster for item in submissions} - {here}
-    if others:
-        message = f"squeue: this is cluster {here!r}, not {', '.join(sorted(others))}"
-        raise ExecutorError(message)
+    found: dict[str, list[QueueLine]] = {}
+    if not submissions:
+        return found
     names = ",".join(array.name for item in submissions for array in item.arrays)
     text = call("squeue", "--noheader", "--array", f"--name={names}", f"--format={FORMAT}")
-    found: dict[str, list[QueueLine]] = {}
     for line in text.splitlines():
         name, task, job, state, elapsed, reason = line.split("|", 5)
         if task.isdecimal():
@@ -102,7 +102,7 @@ def ask(submissions: Sequence[Submission]) -> dict[str, list[QueueLine]]:
 
 
 def mark_ended(results: Path) -> list[str]:
-    """Mark the submissions of which nothing is in the queue; return what is odd about them.
+    """Mark this cluster's submissions of which nothing is in the queue; return what is odd.
 
     A task that is being requeued can be out of sight, so those that wrote a log lately are left.
 
@@ -111,7 +111,10 @@ def mark_ended(results: Path) -> list[str]:
         RecordError: If a submission cannot be understood.
     """
     submissions = find_submissions(results)
-    lines = ask(submissions) if submissions else {}
+    if submissions:
+        here = read_cluster().name
+        submissions = [item for item in submissions if item.cluster == here]
+    lines = ask(submissions)
     remarks = []
     for item in submissions:
         if any(array.name in lines for array in item.arrays):
@@ -165,7 +168,7 @@ def _unknown(item: Submission, problem: str) -> dict[str, QueuedTask]:
     found: dict[str, QueuedTask] = {}
     for array in item.arrays:
         if array.job:
-            text = f"job {array.job}, as far as is known here ({problem})"
+            text = f"job {array.job} of {item.folder.name}, as far as is known here ({problem})"
             found |= _all(array, keys, QueuedTask(array.job, text, submitted=submitted))
     return found
 

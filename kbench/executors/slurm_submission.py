@@ -175,7 +175,7 @@ def read_submission(folder: Path) -> Submission:
             return Submission(folder, arrays=arrays, **value)
         problem = f"version {version!r}; this kbench reads {VERSION}"
     except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
-        keys = ", ".join(field.name for field in fields(Submission))
+        keys = ", ".join(field.name for field in fields(Submission) if field.name != "folder")
         problem = f"not a submission ({error}); it has version, {keys}"
     message = f"{path}: {problem}; delete the folder to forget what it has submitted"
     raise RecordError(message)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from kbench.cell import Cell
 from kbench.errors import ExecutorError, InterruptedCellError
+from kbench.executors.failure import read_tail, signal_name
 from kbench.files import replace_text
 from kbench.machine import Machine
 
@@ -19,6 +21,7 @@ AGENT_LOG = "torchrun.txt"
 POLL_S = 0.2
 GRACE_S = 50
 PORTS = range(20000, 60000)
+EXIT_CODE = re.compile(r"^  exitcode +: (-?\d+)", re.MULTILINE)  # torchrun's last is the cause
 
 
 def run_ranks(cell: Cell, directory: Path, machine: Machine, stop: threading.Event) -> None:
@@ -34,6 +37,8 @@ def run_ranks(cell: Cell, directory: Path, machine: Machine, stop: threading.Eve
         InterruptedCellError: If `stop` was set; the checkpoint is saved.
         ExecutorError: If srun is missing, or the processes ended without a result.
     """
+    log_path = directory / AGENT_LOG
+    log_size = log_path.stat().st_size if log_path.exists() else 0
     job = directory / JOB
     value = {
         "cell": cell.to_json(),
@@ -42,7 +47,7 @@ def run_ranks(cell: Cell, directory: Path, machine: Machine, stop: threading.Eve
     }
     replace_text(job, json.dumps(value))
     environment = {**os.environ, "OMP_NUM_THREADS": str(machine.threads)}
-    with (directory / AGENT_LOG).open("ab") as log:
+    with log_path.open("ab") as log:
         agent = subprocess.Popen(  # noqa: S603 - our own command line
             torchrun_command(job, machine), env=environment, stdout=log, stderr=log
         )
@@ -54,7 +59,8 @@ def run_ranks(cell: Cell, directory: Path, machine: Machine, stop: threading.Eve
         message = f"{cell.id}: stopped"
         raise InterruptedCellError(message)
     if agent.returncode:
-        message = f"torchrun ended with status {agent.returncode}; see {AGENT_LOG}"
+        cause = _find_cause("\n".join(read_tail(log_path, log_size)), agent.returncode)
+        message = f"{cause}; see {AGENT_LOG}"
         raise ExecutorError(message)
 
 
@@ -77,6 +83,14 @@ def torchrun_command(job: Path, machine: Machine) -> list[str]:
     tasks = [f"--nodes={machine.nodes}", f"--ntasks={machine.nodes}", "--ntasks-per-node=1"]
     nodes = [f"--nnodes={machine.nodes}", f"--rdzv-id={number}", "--rdzv-backend=c10d"]
     return [srun, *tasks, *start, *nodes, f"--rdzv-endpoint={meeting}", *rank]
+
+
+def _find_cause(log: str, status: int) -> str:
+    """Return by which signal the first process to fail was killed, or torchrun's status."""
+    codes = EXIT_CODE.findall(log)
+    if codes and int(codes[-1]) < 0:
+        return f"a process was killed by {signal_name(-int(codes[-1]))}"
+    return f"torchrun ended with status {status}"
 
 
 def _wait(agent: subprocess.Popen[bytes], stop: threading.Event) -> None:

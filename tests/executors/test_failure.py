@@ -36,6 +36,13 @@ TRACEBACK = ["Traceback (most recent call last):", '  File "a.py", line 1, in f'
             0,
             ("oom", "RuntimeError: DefaultCPUAllocator: can't allocate memory: you tried"),
         ),
+        (1, ["a process was killed by SIGKILL"], 0, ("failed", "a process was killed by SIGKILL")),
+        (
+            1,
+            ["a process was killed by SIGKILL"],
+            1,
+            ("oom", "a process was killed by SIGKILL; the kernel was out of memory"),
+        ),
     ],
     ids=[
         "segfault",
@@ -52,6 +59,8 @@ TRACEBACK = ["Traceback (most recent call last):", '  File "a.py", line 1, in f'
         "memory error",
         "cuda memory",
         "cpu memory",
+        "one of several processes",
+        "one of several processes, by the kernel",
     ],
 )
 def test_status_and_reason(

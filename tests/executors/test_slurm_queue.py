@@ -55,6 +55,27 @@ def test_where_slurm_cannot_be_asked_everything_counts_as_queued(
     assert kinds(tmp_path, cells) == 4 * ["todo"]
 
 
+def test_what_another_cluster_has_is_no_reason_not_to_ask_this_one(
+    fake_slurm, submission, cells, demo_cell, tmp_path
+) -> None:
+    other = {"scontrol": "echo 'ClusterName = other'; echo 'MaxArraySize = 8'"}
+    mine = [demo_cell(seed) for seed in (7, 8)]
+    fake_slurm(**other)
+    (made,) = hand_over([(Resources(), mine)], SlurmSettings(tmp_path / "results"))
+    name = made.arrays[0].name
+    log = fake_slurm(**other, squeue=f"echo '{name}|1|102|PENDING|0:00|None'")
+    assert kinds(tmp_path, [*cells, *mine]) == [*(4 * ["queued"]), "todo", "queued"]
+    assert f"--name={name} " in log.read_text()
+    reason = find_states(tmp_path / "results", cells)[0].reason
+    assert reason.startswith(f"job 101 of {submission.folder.name}, as far as is known here (this")
+    for item in (submission, made):
+        os.utime(item.path, (100, 100))
+    fake_slurm(**other)
+    (remark,) = mark_ended(tmp_path / "results")
+    assert made.folder.name in remark
+    assert not (submission.folder / ENDED).exists()
+
+
 def test_record_newer_than_the_submission_counts(
     fake_slurm, submission, cells, tmp_path, finish
 ) -> None:

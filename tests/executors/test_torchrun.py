@@ -1,5 +1,7 @@
 """A cell on two CPU processes, started by torchrun, equals the cell on one."""
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -92,6 +94,27 @@ def test_failure_leaves_its_reason_in_the_log(cell: Cell, tmp_path: Path, two: M
     with pytest.raises(ExecutorError, match=r"torchrun ended with status 1; see torchrun\.txt"):
         run(wrong, tmp_path / "wrong", two)
     assert "sync_batch_norm needs GPUs" in (tmp_path / "wrong" / "log.txt").read_text()
+
+
+@pytest.mark.slow
+def test_killed_process_ends_the_others_and_the_cell_goes_on(
+    cell: Cell, tmp_path: Path, two: Machine
+) -> None:
+    long = replace(cell, recipe=replace(cell.recipe, epochs=20000, steps_per_epoch=10))
+    folder = tmp_path / "killed"
+
+    def kill() -> None:
+        while not (folder / "checkpoint.pt").exists():
+            time.sleep(0.05)
+        progress = read_progress(folder)
+        assert progress is not None
+        os.kill(progress.pid, signal.SIGKILL)
+
+    threading.Thread(target=kill).start()
+    with pytest.raises(ExecutorError, match=r"a process was killed by SIGKILL; see torchrun\.txt"):
+        run(long, folder, replace(two, checkpoint_interval_s=0.2))
+    assert (folder / "checkpoint.pt").exists()
+    assert not (folder / "record.json").exists()
 
 
 class TestCommand:
