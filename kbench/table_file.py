@@ -27,6 +27,13 @@ def as_tolerance(value: object) -> object:
     return own | {"metrics": metrics} if metrics else own
 
 
+def as_compare(value: object) -> object:
+    """Return the key of a baseline, or a mapping with it, as a mapping."""
+    if isinstance(value, str):
+        return {"baseline": value}
+    return value if isinstance(value, dict) else refuse_shorthand(value)
+
+
 def as_groups(value: object) -> object:
     """Return a list, or lists by the group's title, as lists by title; a plain list has none."""
     return {"": value} if isinstance(value, list) else value
@@ -146,6 +153,18 @@ class ToleranceSpec(Model):
         return self.metrics.get(metric, self.metrics.get(metric.partition(".")[0], self.all))
 
 
+class CompareSpec(Model):
+    """What the other operators, architectures or recipes of a table are tested against.
+
+    Attributes:
+        baseline: Its label in the rows or columns; `a/b` where it has two axes.
+        intervals: Whether the differences to it, with their 95 % confidence intervals, are shown.
+    """
+
+    baseline: str
+    intervals: bool = False
+
+
 class TableSpec(Model):
     """One table of a report.
 
@@ -161,6 +180,7 @@ class TableSpec(Model):
         mean_over: Axes over which a place is a mean, such as `dataset.image`.
         rename: Label of an axis to the one it goes by, so that two can share a row or column.
         derived: Differences and ratios of rows, columns or metrics.
+        compare: Baseline that the others are tested against, seed by seed.
         order: Rows and columns that are shown, their order and groups.
         labels: Printed text of labels, metrics and axes; empty hides a header.
         row_notes: Footnotes of rows.
@@ -181,6 +201,13 @@ class TableSpec(Model):
     mean_over: Items[str] = ()
     rename: dict[str, str] = Field(default_factory=dict)
     derived: Items[DerivedSpec] = ()
+    compare: (
+        Annotated[
+            CompareSpec,
+            BeforeValidator(as_compare, json_schema_input_type=str | dict[str, Any]),
+        ]
+        | None
+    ) = None
     order: OrderSpec = OrderSpec()
     labels: dict[str, str] = Field(default_factory=dict)
     row_notes: dict[str, str] = Field(default_factory=dict)

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from kbench.table_file import DerivedSpec, TableSpec, ToleranceSpec
+from kbench.table_file import CompareSpec, DerivedSpec, TableSpec, ToleranceSpec
 
 TABLE = {"id": "main", "rows": "dataset", "columns": "operator", "metric": "top1"}
 
@@ -29,6 +29,12 @@ def test_metrics_may_have_tolerances_of_their_own() -> None:
     assert tolerance.reason == "why"
     found = [tolerance.of(name) for name in ("top1", "sigma.layer1", "loss")]
     assert found == [0.5, 0.1, 2]
+
+
+def test_a_name_is_the_baseline_of_a_comparison() -> None:
+    assert make(compare="conv").compare == CompareSpec(baseline="conv", intervals=False)
+    assert make(compare={"baseline": "a/b", "intervals": True}).compare.intervals
+    assert make().compare is None
 
 
 def test_a_list_is_an_order_without_groups() -> None:
@@ -58,9 +64,11 @@ def test_something_derived_has_two_operands(keys, message) -> None:
         {"tolerance": "much"},
         {"published": {"table": "t", "cells": [{"ours": ["a"], "paper": ["b", "c"]}]}},
         {"metrics_as": "pages"},
+        {"compare": True},
+        {"compare": {"intervals": True}},
     ],
-    ids=["negative", "text", "short-place", "direction"],
+    ids=["negative", "text", "short-place", "direction", "no-name", "no-baseline"],
 )
 def test_what_is_not_of_the_shape_is_refused(keys) -> None:
-    with pytest.raises(ValidationError, match=r"tolerance|published|metrics_as"):
+    with pytest.raises(ValidationError, match=r"tolerance|published|metrics_as|compare"):
         make(**keys)

@@ -4,7 +4,12 @@ from collections.abc import Sequence
 
 from kbench.report.best import Standings
 from kbench.report.collect import Point
-from kbench.report.directions import caption, drop_empty_levels, find_directions
+from kbench.report.directions import (
+    caption,
+    drop_empty_levels,
+    find_directions,
+    refuse_unknown,
+)
 from kbench.report.entries import Entries
 from kbench.report.lookup import Paper
 from kbench.report.measured import Measurements
@@ -23,11 +28,12 @@ def assemble(
     """Return a table without its notes.
 
     Raises:
-        SuiteError: If a key of the table belongs to no row or column.
+        SuiteError: At full scale, if keys of the table belong to no row or column.
         UnknownNameError: If a metric is not known.
     """
     measurements = Measurements(spec, {(point.row, point.column): point for point in points})
     down, across = find_directions(spec, papers)
+    refuse_unknown((down, across), points)
     rows, row_names = drop_empty_levels(down.headings(points), down.names())
     columns, _ = drop_empty_levels(across.headings(points), across.names())
     entries = Entries(measurements, standings, papers).fill(rows, columns)
@@ -43,4 +49,12 @@ def assemble(
         rows=rows,
         columns=columns,
         entries=tuple(map(tuple, entries)),
+        baseline=_shown_baseline(spec),
     )
+
+
+def _shown_baseline(spec: TableSpec) -> str:
+    """Return the baseline whose differences have columns; nothing without one."""
+    if spec.compare is None or not spec.compare.intervals:
+        return ""
+    return spec.labels.get(spec.compare.baseline, spec.compare.baseline)

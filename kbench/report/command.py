@@ -50,6 +50,7 @@ def report_suites(paths: Sequence[Path], scale: str, results: Path, options: Rep
         SuiteError: If a suite or its published numbers are wrong.
         RecordError: If a record is damaged, or the output folder cannot be written.
     """
+    _refuse_options(options)
     suites = list(map(load_suite, paths or find_suites()))
     if options.summary or options.published:
         return _report_coverage(suites, results, options, is_all=not paths)
@@ -61,6 +62,19 @@ def report_suites(paths: Sequence[Path], scale: str, results: Path, options: Rep
         _print_or_write(name, tables, options)
     entries = chain.from_iterable(table.all_entries for table in tables)
     return _status((entry.verdict for entry in entries), options)
+
+
+def _refuse_options(options: ReportOptions) -> None:
+    """Refuse options that would do nothing."""
+    findings = []
+    if options.standalone and "latex" not in options.formats:
+        findings.append("--standalone is for --latex only")
+    if options.summary and options.published:
+        findings.append("--summary and --published: give one of them")
+    if (options.summary or options.published) and not set(options.formats) <= set(FORMATS):
+        findings.append(f"--summary and --published are written as {', '.join(FORMATS)} only")
+    if findings:
+        raise SuiteError(findings)
 
 
 def _print_or_write(name: str, tables: Sequence[Table], options: ReportOptions) -> None:
@@ -75,8 +89,9 @@ def _report_coverage(
 ) -> int:
     """Print what becomes of the published numbers and return the exit status."""
     formats = options.formats or FORMATS[:1]
-    if not set(formats) <= set(FORMATS):
-        message = f"--summary and --published are written as {', '.join(FORMATS)} only"
+    if not any(suite.file.paper for suite in suites):
+        places = ", ".join(str(suite.path) for suite in suites)
+        message = f"{places}: no key 'paper', so no published numbers"
         raise SuiteError([message])
     found = find_papers_coverage(suites, results, is_all=is_all)
     title = "published" if options.published else "summary"

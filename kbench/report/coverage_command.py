@@ -13,8 +13,9 @@ from kbench.report.coverage import (
     summarise_paper,
 )
 from kbench.report.published import read_published
+from kbench.report.published_files import published_files
 from kbench.report.rows import Row
-from kbench.report.suites import begun_scales, published_files, suite_tables
+from kbench.report.suites import begun_scales, suite_tables
 from kbench.report.table import Table
 from kbench.report.uncovered import read_uncovered
 

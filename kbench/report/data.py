@@ -10,13 +10,14 @@ from kbench.report.headings import Heading
 from kbench.report.table import Entry, Table
 
 NUMBERS = ("value", "std", "n", "is_best", "is_second")
+CONTRAST = ("baseline_difference", "baseline_half_width", "baseline_p", "baseline_test")
 COMPARISON = (
     *("published", "published_std", "published_n", "published_text"),
     *("sign", "difference", "verdict"),
 )
 FIELDS = (
     *("suite", "scale", "table", "row", "column", "part", "metric", "unit", "direction"),
-    *(*NUMBERS, *COMPARISON, "text", "remarks"),
+    *(*NUMBERS, *CONTRAST, *COMPARISON, "text", "remarks"),
 )
 
 
@@ -82,4 +83,9 @@ def _point(table: Table, part: str, entry: Entry) -> dict[str, Any]:
         "direction": metric.direction,
     }
     values = {name: getattr(entry, name) for name in (*NUMBERS, *COMPARISON, "text")}
-    return {**named, **values, "remarks": list(entry.remarks)}
+    found = entry.contrast
+    contrast = (
+        (found.difference, found.half_width, found.p_value, found.test) if found else (None,) * 4
+    )
+    contrasts = dict(zip(CONTRAST, contrast, strict=True))
+    return {**named, **values, **contrasts, "remarks": list(entry.remarks)}

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal
 
+from kbench.errors import SuiteError
 from kbench.metrics import Metric
 from kbench.report.axes import Path
 from kbench.report.collect import Point
@@ -13,8 +14,8 @@ from kbench.report.headings import (
     SEPARATOR,
     Heading,
     arrange,
+    find_unknown,
     make_headings,
-    refuse_unknown,
     with_levels,
 )
 from kbench.report.lookup import Paper
@@ -93,22 +94,29 @@ class Direction:
         return found
 
     def headings(self, points: Sequence[Point]) -> tuple[Heading, ...]:
-        """Return the rows or columns as they are shown.
+        """Return the rows or columns as they are shown."""
+        labels = self.labels()
+        shown = arrange(self._make(points), self.groups, labels, self.own)
+        return tuple(self._finish(heading, labels) for heading in shown)
 
-        Raises:
-            SuiteError: At full scale, if a key of the table belongs to none.
-        """
+    def find_unknown(self, points: Sequence[Point]) -> list[str]:
+        """Return a finding for every key of the table that, at full scale, belongs to nothing."""
+        if not any(point.cell.scale == "full" for point in points):
+            return []
+        made = self._make(points)
+        names = [] if self.own else [quantity.name for quantity in self.quantities]
+        found = (
+            find_unknown(f"table {self.spec.id!r}: {place}", keys, made, names)
+            for place, keys in self._keys(self.labels(), made)
+        )
+        return list(chain.from_iterable(found))
+
+    def _make(self, points: Sequence[Point]) -> list[Heading]:
+        """Return all rows or columns that points, what is derived and the paper make."""
         paths = [point.row if self.name == "rows" else point.column for point in points]
         mapped = [key for paper in self.papers for key in self.mapping(paper)]
         made = make_headings(paths, self.derived, mapped)
-        made = with_levels(made, self.parts, self.own)
-        labels = self.labels()
-        if any(point.cell.scale == "full" for point in points):
-            names = [] if self.own else [quantity.name for quantity in self.quantities]
-            for place, keys in self._keys(labels, made):
-                refuse_unknown(f"table {self.spec.id!r}: {place}", keys, made, names)
-        shown = arrange(made, self.groups, labels, self.own)
-        return tuple(self._finish(heading, labels) for heading in shown)
+        return with_levels(made, self.parts, self.own)
 
     def _keys(
         self, labels: Mapping[str, str], made: Sequence[Heading]
@@ -153,7 +161,8 @@ class Direction:
     def _option_text(self, axis: str, text: str) -> str:
         """Return a label; a column's that is an option's value has the option's name."""
         known = self.spec.labels
-        if text in known or self.name == "rows" or "." not in axis:
+        has_name = text in known or text in self.spec.rename.values()
+        if has_name or self.name == "rows" or "." not in axis:
             return self._text(text)
         return f"{known.get(axis, axis.partition('.')[2])}={text}"
 
@@ -195,6 +204,17 @@ def find_directions(spec: TableSpec, papers: Sequence[Paper]) -> tuple[Direction
         Direction("rows", spec, papers, quantities),
         Direction("columns", spec, papers, quantities),
     )
+
+
+def refuse_unknown(directions: Iterable[Direction], points: Sequence[Point]) -> None:
+    """Refuse keys of a table that, at full scale, belong to no row or column.
+
+    Raises:
+        SuiteError: A finding for each of them.
+    """
+    findings = [text for direction in directions for text in direction.find_unknown(points)]
+    if findings:
+        raise SuiteError(findings)
 
 
 def caption(title: str, spec: TableSpec) -> str:

@@ -58,6 +58,7 @@ class Entries:
                 n=summary.n,
                 is_best=rank == "best",
                 is_second=rank == "second",
+                contrast=self.standings.contrasts.get(place),
             )
         reference = find_reference(self.papers, row, column, replace(quantity, metric=metric))
         if reference is not None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-from kbench.errors import SuiteError, unknown
+from kbench.errors import unknown
 from kbench.report.axes import Path, order
 from kbench.report.quantity import Operation, Quantity, operation_of
 from kbench.table_file import DerivedSpec
@@ -145,22 +145,17 @@ def _of_paper(key: str, depth: int, quantities: Sequence[Quantity]) -> list[Head
     ]
 
 
-def refuse_unknown(
+def find_unknown(
     place: str, keys: Iterable[str], headings: Iterable[Heading], metrics: Iterable[str]
-) -> None:
-    """Refuse keys of a table that no row or column has.
+) -> list[str]:
+    """Return a finding, with the nearest, for every key that no row or column has.
 
     Args:
         place: What the keys stand in, for the message.
         keys: The keys.
         headings: Rows or columns, before any are left out.
         metrics: Names of the metrics, if they are the other direction's.
-
-    Raises:
-        SuiteError: Names the nearest for each of them.
     """
     names = ["", *metrics]
     known = {key for heading in headings for name in names for key in heading.names(name)}
-    findings = [f"{place}: {unknown('key', key, known)}" for key in keys if key not in known]
-    if findings:
-        raise SuiteError(findings)
+    return [f"{place}: {unknown('key', key, known)}" for key in keys if key not in known]

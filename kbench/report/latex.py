@@ -5,13 +5,14 @@ nothing but pdflatex with booktabs, geometry and graphicx; its page is turned fo
 what is still too large is split into parts.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from itertools import chain, groupby
 
 from kbench.report.latex_columns import Layout, marks
 from kbench.report.latex_macros import DEFINITIONS, macros, table_name
 from kbench.report.latex_pages import Part, is_wide, split, whole
 from kbench.report.latex_text import escape
-from kbench.report.table import Table
+from kbench.report.table import Table, shared_heading, shared_notes
 
 FRAGMENT = r"""% Table of kbench; needs \usepackage{booktabs,graphicx}.
 \ifdefined\kbenchbox\else\newsavebox{\kbenchbox}\fi
@@ -43,11 +44,23 @@ def render_latex(tables: Sequence[Table], *, standalone: bool = False) -> str:
     """
     if not standalone:
         return "\n".join([render_numbers(tables), *map(render_fragment, tables)])
-    layouts = [Layout(table) for table in tables]
-    turned = any(map(is_wide, layouts))
+    turned = any(is_wide(Layout(table)) for table in tables)
     head = PREAMBLE % {"paper": ",landscape" if turned else "", "definitions": DEFINITIONS}
-    bodies = "\n\\bigskip\n".join(document_body(layout, turned=turned) for layout in layouts)
+    groups = groupby(tables, key=lambda table: table.suite)
+    parts = chain.from_iterable(_suite_bodies(list(group), turned=turned) for _, group in groups)
+    bodies = "\n\\bigskip\n".join(parts)
     return f"{head}{''.join(map(macros, tables))}{bodies}\\end{{document}}\n"
+
+
+def _suite_bodies(tables: Sequence[Table], *, turned: bool) -> Iterator[str]:
+    """Yield the tables of a suite, then the notes that all of them have."""
+    shared = shared_notes(tables)
+    for table in tables:
+        yield document_body(Layout(table), turned=turned, told=shared)
+    if shared:
+        yield "\n".join(
+            _small(rf"{escape(text)}\par" for text in (shared_heading(tables), *shared))
+        )
 
 
 def render_numbers(tables: Iterable[Table]) -> str:
@@ -72,8 +85,14 @@ def render_fragment(table: Table) -> str:
     return FRAGMENT + "\n".join([*lines, r"\end{table}", ""])
 
 
-def document_body(layout: Layout, *, turned: bool) -> str:
-    """Return a table in as many parts as its pages need."""
+def document_body(layout: Layout, *, turned: bool, told: Container[str] = ()) -> str:
+    """Return a table in as many parts as its pages need.
+
+    Args:
+        layout: The table.
+        turned: Whether pages are landscape.
+        told: Notes that stand elsewhere.
+    """
     table = layout.table
     lines: list[str] = []
     parts = split(layout, turned=turned)
@@ -86,8 +105,11 @@ def document_body(layout: Layout, *, turned: bool) -> str:
             lines += [r"\begin{lrbox}{\kbenchbox}", *tabular(layout, part), r"\end{lrbox}"]
             lines += [r"\kbenchfit"]
         lines += [r"\end{minipage}\par\medskip"]
-    lines += [r"{\footnotesize\raggedright", *footnotes(table), "}"]
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, *_small(footnotes(table, told))])
+
+
+def _small(lines: Iterable[str]) -> list[str]:
+    return [r"{\footnotesize\raggedright", *lines, "}", ""]
 
 
 def tabular(layout: Layout, part: Part) -> list[str]:
@@ -109,10 +131,10 @@ def tabular(layout: Layout, part: Part) -> list[str]:
     return [*start, *_header(layout, part), r"\midrule", *body, r"\bottomrule", r"\end{tabular}"]
 
 
-def footnotes(table: Table) -> list[str]:
-    """Return a paragraph for every note and footnote."""
+def footnotes(table: Table, told: Container[str] = ()) -> list[str]:
+    """Return a paragraph for every footnote, and for every note that is not told elsewhere."""
     marked = [rf"\textsuperscript{{{mark}}} {escape(text)}\par" for mark, text in table.footnotes]
-    return [*(rf"{escape(note)}\par" for note in table.notes), *marked]
+    return [*(rf"{escape(note)}\par" for note in table.notes if note not in told), *marked]
 
 
 def _header(layout: Layout, part: Part) -> list[str]:
@@ -120,7 +142,7 @@ def _header(layout: Layout, part: Part) -> list[str]:
     table = layout.table
     depth = max((len(column.texts) for column in table.columns), default=0)
     levels = [_level(layout, part, level) for level in range(depth)]
-    if any(table.has_published[index] for index in part.columns):
+    if any(len(layout.fields[index]) > 1 for index in part.columns):
         shown = [field for index in part.columns for field in layout.fields[index]]
         levels.append([(field.title, field.span) for field in shown])
     names = [escape(name) for name in table.row_names]

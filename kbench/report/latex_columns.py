@@ -62,10 +62,19 @@ class Layout:
 
     @cached_property
     def fields(self) -> list[list[Field]]:
-        """Return the fields of each column: published ones only where there are such numbers."""
+        """Return the fields of each column: those of the paper only where it has something."""
+        table = self.table
+        contrast = replace(CONTRAST, title=rf"$-$\,{escape(table.baseline)}")
+        shown = zip(table.has_contrast, table.has_published, table.has_difference, strict=True)
         return [
-            [self._fit(field, index) for field in (FIELDS if has_published else FIELDS[:1])]
-            for index, has_published in enumerate(self.table.has_published)
+            [
+                self._fit(field, index)
+                for field, is_shown in zip(
+                    (MEASURED, contrast, PUBLISHED, DIFFERENCE), (True, *flags), strict=True
+                )
+                if is_shown
+            ]
+            for index, flags in enumerate(shown)
         ]
 
     @cached_property
@@ -138,7 +147,13 @@ def _measured(entry: Entry, common_n: int | None) -> Pair:
     mean = signed(numbers.number(entry.metric, entry.value))
     mean = rf"\textbf{{{mean}}}" if entry.is_best else mean
     mean = rf"\underline{{{mean}}}" if entry.is_second else mean
-    return mean, _thin(numbers.spread(entry, common_n)) + marks(entry.marks)
+    behind = _thin(numbers.spread(entry, common_n)) + escape(numbers.significance(entry))
+    return mean, behind + marks(entry.marks)
+
+
+def _contrast(entry: Entry, _: int | None) -> Pair:
+    mean, half_width = numbers.contrast(entry)
+    return signed(mean), _thin(half_width)
 
 
 def _published(entry: Entry, _: int | None) -> Pair:
@@ -165,8 +180,7 @@ def _visible(text: str) -> int:
     return len(COMMAND.sub("", text))
 
 
-FIELDS = [
-    Field("measured", "", _measured),
-    Field("published", "", _published),
-    Field(r"$\Delta$", r"\ ", _difference),
-]
+MEASURED = Field("measured", "", _measured)
+CONTRAST = Field("", "", _contrast)
+PUBLISHED = Field("published", "", _published)
+DIFFERENCE = Field(r"$\Delta$", r"\ ", _difference)

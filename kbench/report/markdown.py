@@ -1,33 +1,47 @@
 """Tables as Markdown, which is also what a terminal shows."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
+from itertools import groupby
 
 from tabulate import tabulate
 
 from kbench.report import numbers
 from kbench.report.headings import Heading
-from kbench.report.table import Entry, Table
+from kbench.report.table import Entry, Table, shared_heading, shared_notes
 
 SPECIAL = re.compile(r"[\\`*|<>&$~\[\]]|(?<![^\W_])_|_(?![^\W_])")
 SPACES = re.compile(r"\s+")
 
 
 def render_markdown(tables: Iterable[Table]) -> str:
-    """Return tables as Markdown: caption, table, footnotes."""
-    return "\n".join(render_table(table) for table in tables)
+    """Return tables as Markdown: caption, table, footnotes; those of a whole suite once."""
+    groups = groupby(tables, key=lambda table: table.suite)
+    return "\n".join(_suite(list(group)) for _, group in groups)
 
 
-def render_table(table: Table) -> str:
-    """Return one table as Markdown."""
+def _suite(tables: Sequence[Table]) -> str:
+    shared = shared_notes(tables)
+    texts = [_table(table, shared) for table in tables]
+    texts += [f"{shared_heading(tables)}\n\n{_list(map(escape, shared))}"] if shared else []
+    return "\n".join(texts)
+
+
+def _table(table: Table, told: Container[str]) -> str:
+    """Return one table as Markdown, without the notes that are told elsewhere."""
     parts = [f"**{escape(table.caption)}**\n"]
     if table.rows:
         parts.append(f"{_grid(table)}\n")
-    lines = [escape(note) for note in table.notes]
+    lines = [escape(note) for note in table.notes if note not in told]
     if any(entry.is_second for row in table.entries for entry in row):
         lines.append("underlined is written _so_")
     lines += [f"{mark}: {escape(text)}" for mark, text in table.footnotes]
-    return "\n".join([*parts, *(f"- {line}" for line in lines)]) + "\n"
+    parts += [_list(lines)] if lines else []
+    return "\n".join(parts)
+
+
+def _list(lines: Iterable[str]) -> str:
+    return "".join(f"- {line}\n" for line in lines)
 
 
 def escape(text: str) -> str:
@@ -59,17 +73,23 @@ def _labels(row: Heading) -> list[str]:
 def _headers(table: Table, index: int) -> Iterator[str]:
     column = table.columns[index]
     name = escape(" / ".join(part for part in column.texts if part))
-    yield name + _marked(column.marks)
+    yield (name or ("measured" if table.has_published[index] else "")) + _marked(column.marks)
+    if table.has_contrast[index]:
+        yield f"{name} \N{MINUS SIGN} {escape(table.baseline)}".strip()
     if table.has_published[index]:
         yield f"{name} published".strip()
+    if table.has_difference[index]:
         yield f"{name} Δ".strip()
 
 
 def _cells(table: Table, entries: Iterable[Entry]) -> Iterator[str]:
     for index, entry in enumerate(entries):
         yield _measured(entry, table.common_n)
+        if table.has_contrast[index]:
+            yield "".join(numbers.contrast(entry))
         if table.has_published[index]:
             yield escape(numbers.published(entry)) + numbers.published_spread(entry)
+        if table.has_difference[index]:
             yield _difference(entry)
 
 
@@ -81,7 +101,7 @@ def _measured(entry: Entry, common_n: int | None) -> str:
         text = f"**{text}**"
     if entry.is_second:
         text = f"_{text}_"
-    return text + _marked(entry.marks)
+    return text + numbers.significance(entry) + _marked(entry.marks)
 
 
 def _difference(entry: Entry) -> str:

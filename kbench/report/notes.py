@@ -7,12 +7,13 @@ from kbench.report.best import Standings
 from kbench.report.collect import Point
 from kbench.report.lookup import Paper
 from kbench.report.published_notes import legend, source_notes
-from kbench.report.statistics import LEVEL
-from kbench.report.table import Entry, most_common_n
+from kbench.report.standings_notes import baseline_notes, best_notes
+from kbench.report.table import NOT_MEASURED, Entry, most_common_n
 from kbench.suite_file import SuiteFile
 from kbench.table_file import TableSpec
 
 SPREAD = "mean ± sample standard deviation, n = {} seeds unless given; without ± a single seed"
+LACKING = f"{NOT_MEASURED}: the cells are done, their records lack this number"
 
 
 def table_notes(
@@ -29,11 +30,21 @@ def table_notes(
     whose = "full" if suite.paper is None else "paper's"
     notes = [] if points else ["no cell of the suite belongs into this table"]
     notes += [SPREAD.format(common_n)] if common_n else []
-    notes += _best_notes(spec, standings, entries)
+    notes += best_notes(spec, standings, entries)
+    notes += baseline_notes(spec, standings, entries)
+    notes += [LACKING] if any(entry.text == NOT_MEASURED for entry in entries) else []
     notes += _protocol_notes(points, whose)
-    notes += source_notes([paper.table for paper in papers])
-    notes += legend(spec.tolerance, entries) if papers else []
+    notes += _published_notes(spec, papers, entries)
     return (*notes, *_dataset_notes(points), *suite.notes, *spec.notes)
+
+
+def _published_notes(
+    spec: TableSpec, papers: Sequence[Paper], entries: Sequence[Entry]
+) -> list[str]:
+    """Return the sources of the published numbers that are shown, and what verdicts mean."""
+    shown = {source.table for entry in entries for source in entry.sources}
+    notes = source_notes(paper.table for paper in papers if paper.table.id in shown)
+    return [*notes, *legend(spec.tolerance, entries)] if papers else []
 
 
 def _dataset_notes(points: Sequence[Point]) -> list[str]:
@@ -41,23 +52,6 @@ def _dataset_notes(points: Sequence[Point]) -> list[str]:
     datasets = {point.cell.dataset.name: point.cell.dataset.label for point in points}
     found = {label: find_entry("dataset", name).note for name, label in datasets.items()}
     return [f"{label}: {note}" for label, note in found.items() if note]
-
-
-def _best_notes(spec: TableSpec, standings: Standings, entries: Sequence[Entry]) -> list[str]:
-    if standings.side is None or not any(entry.is_best for entry in entries):
-        return []
-    block = standings.side.name
-    apart = standings.side.separating(spec)
-    where = f"{block} (within each {' and '.join(apart)})" if apart else block
-    second = "; underlined: best of the rest" if any(entry.is_second for entry in entries) else ""
-    if not standings.tests:
-        why = "n = 1, so that no test of significance is possible"
-        return [f"bold: best value of a {where}{second}; {why}"]
-    untested = ", not tested where n = 1" if standings.untested else ""
-    tests = " or ".join(sorted(standings.tests, reverse=True))
-    how = f"two-sided {tests}, Holm's correction within the {block}, level {LEVEL:g}{untested}"
-    alike = f"best of a {where} and what is not significantly different from it"
-    return [f"bold: {alike} ({how}){second}"]
 
 
 def _protocol_notes(points: Sequence[Point], whose: str) -> list[str]:

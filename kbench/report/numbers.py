@@ -1,8 +1,10 @@
 """Numbers as text, the same in every format."""
 
 from kbench.metrics import Metric
+from kbench.report.statistics import LEVEL
 from kbench.report.table import Entry
 
+BETTER, WORSE = "†", "\N{DOUBLE DAGGER}"
 ASCII_MINUS = "-"
 SMALL_DIGITS = 2
 
@@ -37,6 +39,22 @@ def spread(entry: Entry, common_n: int | None) -> str:
         return ""
     count = "" if entry.n == common_n else f" (n={entry.n})"
     return f" ± {number(entry.metric, entry.std)}{count}"
+
+
+def significance(entry: Entry) -> str:
+    """Return a mark for what is significantly better or worse than the baseline, or nothing."""
+    contrast = entry.contrast
+    if contrast is None or contrast.p_value > LEVEL:
+        return ""
+    return BETTER if (contrast.difference > 0) == (entry.metric.direction == "max") else WORSE
+
+
+def contrast(entry: Entry) -> tuple[str, str]:
+    """Return the difference to the baseline, and half of its interval; nothing without one."""
+    if entry.contrast is None:
+        return "", ""
+    half_width = number(entry.metric, entry.contrast.half_width)
+    return difference(entry.metric, entry.contrast.difference), f" ± {half_width}"
 
 
 def published(entry: Entry) -> str:

@@ -189,7 +189,7 @@ class Published(Model):
         tables = {table.id: table for table in self.tables}
         if name not in tables:
             known = ", ".join(tables)
-            message = f"{self.paper}: no published table {name!r}{guess(name, tables)}; {known}"
+            message = f"no published table {name!r}{guess(name, tables)}; {self.paper} has {known}"
             raise SuiteError([message])
         return tables[name]
 

@@ -45,7 +45,11 @@ def legend(tolerance: ToleranceSpec, entries: Sequence[Entry]) -> list[str]:
         "off": "off: outside",
         NOT_KNOWN: NOT_COMPARED,
     }
-    given = {entry.verdict for entry in entries if entry.published is not None}
+    given = {
+        entry.verdict
+        for entry in entries
+        if entry.published is not None or entry.published_text == NOT_KNOWN
+    }
     texts = [text for verdict, text in legends.items() if verdict in given]
     texts += [READ] if any(entry.sign == "~" for entry in entries) else []
     return ["; ".join(texts)] if texts else []

@@ -121,7 +121,7 @@ def find_reference(
     found.sort(key=lambda item: (item[1].value is None, not item[1].is_comparable))
     first = found[0][1]
     others = [
-        f"also published: {other.value:g} ({where.source})"
+        f"also published: {other.value:,.{quantity.metric.decimals}f} ({where.source})"
         for where, other in found[1:]
         if other.value is not None
     ]

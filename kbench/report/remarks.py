@@ -5,6 +5,7 @@ from itertools import groupby
 
 from kbench.report.collect import Point
 from kbench.report.outcome import Outcome
+from kbench.report.table import NOT_MEASURED
 
 WORDS = {
     "failed": "failed",
@@ -22,7 +23,7 @@ def absence(point: Point) -> str:
     """Return what stands in place of a number that no seed gave."""
     statuses = {outcome.status for outcome in point.outcomes}
     if "ok" in statuses:
-        return "not measured"
+        return NOT_MEASURED
     failed = statuses - {"missing"}
     if not failed:
         return NOT_RUN
@@ -49,8 +50,8 @@ def point_remarks(point: Point, metric: str) -> list[str]:
     ]
     if 0 < len(missing) < total:
         remarks.append(f"{_seeds(missing)} not run")
-    if unmeasured:
-        remarks.append(f"{metric} is not in the record of {_seeds(unmeasured)}")
+    if 0 < len(unmeasured) < len(done):
+        remarks.append(f"{NOT_MEASURED} with {_seeds(unmeasured)}")
     if old:
         remarks.append(f"{_share(len(old), total, what)}{STALE}")
     return remarks

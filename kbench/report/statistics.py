@@ -33,6 +33,23 @@ class Summary:
 
 
 @dataclass(frozen=True)
+class Contrast:
+    """How far one mean is from another.
+
+    Attributes:
+        test: How the two were compared.
+        difference: First mean minus the second; over the common seeds if the test is paired.
+        half_width: Half the width of the 95 % confidence interval of the difference.
+        p_value: Two-sided; without any spread 1 for equal means and 0 otherwise.
+    """
+
+    test: TestName
+    difference: float
+    half_width: float
+    p_value: float
+
+
+@dataclass(frozen=True)
 class Ranking:
     """Which samples of a block are best.
 
@@ -72,26 +89,29 @@ def paired_ratios(first: Sample, second: Sample) -> dict[int, float]:
     return {seed: value / second[seed] for seed, value in first.items() if second.get(seed)}
 
 
-def compare(first: Sample, second: Sample) -> tuple[TestName, float] | None:
+def compare(first: Sample, second: Sample) -> Contrast | None:
     """Test whether two means differ.
 
     The test is paired if at least two seeds are common, and Welch's otherwise.
 
     Returns:
-        The test and its two-sided p value; None if neither test is possible, which needs two seeds
-        on each side. Without any spread p is 1 for equal means and 0 otherwise.
+        What was found; None if neither test is possible, which needs two seeds on each side.
     """
     differences = paired_differences(first, second)
     if len(differences) > 1:
         n = len(differences)
         summary = _summary(differences.values())
-        p_value = _two_sided(summary.mean, _variance(summary) / n, n - 1)
-        return "paired t-test over common seeds", p_value
+        variance = _variance(summary) / n
+        return _contrast("paired t-test over common seeds", summary.mean, variance, n - 1)
     if len(first) < 2 or len(second) < 2:
         return None
     a, b = _summary(first.values()), _summary(second.values())
-    variance, dof = welch(a, b)
-    return "Welch's t-test", _two_sided(a.mean - b.mean, variance, dof)
+    return _contrast("Welch's t-test", a.mean - b.mean, *welch(a, b))
+
+
+def _contrast(test: TestName, difference: float, variance: float, dof: float) -> Contrast:
+    half_width = quantile(dof) * math.sqrt(variance)
+    return Contrast(test, difference, half_width, _two_sided(difference, variance, dof))
 
 
 def welch(first: Summary, second: Summary) -> tuple[float, float]:
@@ -131,7 +151,7 @@ def rank(samples: Sequence[Sample], direction: Direction) -> Ranking:
     tested = {index: result for index, result in results.items() if result is not None}
     best = _equal(means, means[top]) | _insignificant(tested)
     runner_up = max((mean for i, mean in enumerate(means) if i not in best), default=math.nan)
-    tests = frozenset(name for name, _ in tested.values())
+    tests = frozenset(contrast.test for contrast in tested.values())
     second = _equal(means, runner_up) - best
     return Ranking(best, second, tests, untested=len(tested) < len(results))
 
@@ -187,8 +207,8 @@ def _variance(summary: Summary) -> float:
     return 0.0 if summary.std is None else summary.std**2
 
 
-def _insignificant(tested: Mapping[int, tuple[TestName, float]]) -> frozenset[int]:
-    adjusted = holm([p_value for _, p_value in tested.values()])
+def _insignificant(tested: Mapping[int, Contrast]) -> frozenset[int]:
+    adjusted = holm([contrast.p_value for contrast in tested.values()])
     return frozenset(i for i, p_value in zip(tested, adjusted, strict=True) if p_value > LEVEL)
 
 

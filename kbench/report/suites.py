@@ -1,19 +1,20 @@
 """Suites for a report: which there are, their tables, and their paper's numbers."""
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from kbench.errors import SuiteError
+from kbench.errors import SuiteError, UnknownNameError
 from kbench.expansion import Suite
+from kbench.findings import Findings
 from kbench.listing import is_suite
-from kbench.report.build import build_tables
+from kbench.report.build import build_table
 from kbench.report.invalid import mark_invalid
-from kbench.report.outcome import find_epochs, read_outcomes
-from kbench.report.published import Published, read_published
+from kbench.report.outcome import Outcome, find_epochs, read_outcomes
+from kbench.report.published_files import find_published
 from kbench.report.table import Table
 
-PUBLISHED = "published"
-PUBLISHED_LEVELS = 4
+KEYS = re.compile(r"table '[^']*': ([a-z_]+(?:\.[a-z_]+)*)\b")
 
 
 def find_suites() -> list[Path]:
@@ -37,51 +38,43 @@ def suite_tables(suite: Suite, scale: str, results: Path) -> list[Table]:
         RecordError: If a record is damaged.
     """
     outcomes = read_outcomes(suite.cells(scale), results, find_epochs(suite.file))
-    return build_tables(suite.file, mark_invalid(suite, outcomes), find_published(suite))
+    return _build(suite, mark_invalid(suite, outcomes))
 
 
-def find_published(suite: Suite) -> Published | None:
-    """Return the published numbers of a suite's paper; None if it names none.
-
-    Raises:
-        SuiteError: If the file is not there or wrong.
-    """
-    path = published_path(suite)
-    return None if path is None else read_published(path)
-
-
-def published_path(suite: Suite) -> Path | None:
-    """Return the file of published numbers of a suite's paper; None if it names none.
-
-    Raises:
-        SuiteError: If it is not there.
-    """
-    if suite.file.paper is None:
-        return None
-    folder = suite.path.resolve().parent
-    for parent in (folder, *folder.parents)[:PUBLISHED_LEVELS]:
-        path = parent / PUBLISHED / f"{suite.file.paper}.yaml"
-        if path.exists():
-            return path
-    line = suite.document.line(("paper",))
-    message = f"{suite.path}:{line}: no file 'published/{suite.file.paper}.yaml' here or above"
-    raise SuiteError([message])
-
-
-def published_files(suites: Iterable[Suite], *, whole_folders: bool) -> list[Path]:
-    """Return the files of published numbers of suites.
+def check_tables(suite: Suite, scales: Iterable[str]) -> None:
+    """Build the tables of some scales as if nothing had run.
 
     Args:
-        suites: The suites.
-        whole_folders: Whether papers that lie beside those of the suites belong to it as well.
+        suite: The suite.
+        scales: Its scales; keys that no row or column has are found at `full`.
 
     Raises:
-        SuiteError: If one is not there.
+        SuiteError: If a table names what the suite or its paper does not have; one finding for each
+            table.
     """
-    own = {path for suite in suites if (path := published_path(suite)) is not None}
-    if whole_folders:
-        own |= {path for parent in {path.parent for path in own} for path in parent.glob("*.yaml")}
-    return sorted(own)
+    for scale in scales:
+        _build(suite, [Outcome(cell, "missing", "", {}) for cell in suite.cells(scale)])
+
+
+def _build(suite: Suite, outcomes: Sequence[Outcome]) -> list[Table]:
+    """Return the tables of a suite; what is wrong gets its file and line."""
+    findings = Findings()
+    tables = []
+    published = find_published(suite)
+    for index in range(len(suite.file.tables)):
+        try:
+            tables.append(build_table(suite.file, index, outcomes, published))
+        except (SuiteError, UnknownNameError) as error:
+            for text in str(error).splitlines():
+                findings.add(suite.document, ("tables", index, *_keys(text)), text)
+    findings.stop()
+    return tables
+
+
+def _keys(text: str) -> list[str]:
+    """Return the keys of a table that a finding such as `table 'x': order.rows: ...` is about."""
+    found = KEYS.search(text)
+    return found[1].split(".") if found else []
 
 
 def begun_scales(suite: Suite, results: Path) -> Sequence[str]:

@@ -148,3 +148,20 @@ def test_failed_cell_is_a_footnote_and_no_number(write_suite, finish, tmp_path: 
     result = CliRunner().invoke(main, arguments)
     assert "80.00" in result.stdout
     assert "1 of 2 seeds" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--standalone"], "--standalone is for --latex only"),
+        (["--standalone", "--csv"], "--standalone is for --latex only"),
+        (["--summary", "--published"], "--summary and --published: give one of them"),
+        (["--summary"], "demo.yaml: no key 'paper', so no published numbers"),
+        (["--published"], "demo.yaml: no key 'paper', so no published numbers"),
+    ],
+    ids=["standalone", "standalone-csv", "both", "summary", "published"],
+)
+def test_options_that_do_nothing_are_refused(report, arguments, message) -> None:
+    result = report(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr

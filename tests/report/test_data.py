@@ -1,10 +1,12 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
 from kbench.report.data import render_csv, render_json
+from kbench.report.statistics import Contrast
 
 
 def test_csv_has_a_line_for_every_point_and_metric(table, plain_table):
@@ -26,6 +28,16 @@ def test_what_is_missing_is_empty_in_csv_and_null_in_json(table):
     assert (line["published"], line["difference"]) == ("", "")
     assert (point["published"], point["difference"]) == (None, None)
     assert point["remarks"] == ["paper: no run"]
+
+
+def test_tests_against_a_baseline_are_complete(table):
+    contrast = Contrast("Welch's t-test", 0.5, 0.25, 0.01)
+    first, *rest = table.entries[0]
+    entries = ((replace(first, contrast=contrast), *rest), *table.entries[1:])
+    points = json.loads(render_json([replace(table, entries=entries)]))[0]["points"]
+    names = ("difference", "half_width", "p", "test")
+    found = [[point[f"baseline_{name}"] for name in names] for point in points[:2]]
+    assert found == [[0.5, 0.25, 0.01, "Welch's t-test"], [None] * 4]
 
 
 def test_json_names_the_axes(plain_table):

@@ -12,7 +12,7 @@ from kbench.report.build import build_tables
 from kbench.report.latex import render_latex
 from kbench.report.markdown import render_markdown
 from kbench.report.outcome import find_epochs, read_outcomes
-from kbench.report.suites import find_published
+from kbench.report.published_files import find_published
 from kbench.suite import load_suite
 
 ROOT = Path(__file__).parents[2]

@@ -3,11 +3,19 @@ from dataclasses import replace
 import pytest
 
 from kbench.metrics import find_metric
-from kbench.report.latex_columns import FIELDS, Layout, signed
+from kbench.report.latex_columns import (
+    CONTRAST,
+    DIFFERENCE,
+    MEASURED,
+    PUBLISHED,
+    Layout,
+    signed,
+)
+from kbench.report.statistics import Contrast
 from kbench.report.table import Entry
 
 TOP1 = find_metric("top1")
-MEASURED, PUBLISHED, DIFFERENCE = FIELDS
+BETTER = Contrast("Welch's t-test", 0.5, 0.25, 0.01)
 
 
 @pytest.mark.parametrize(
@@ -29,6 +37,9 @@ MEASURED, PUBLISHED, DIFFERENCE = FIELDS
         (PUBLISHED, Entry(TOP1), " & "),
         (PUBLISHED, Entry(TOP1, published_text="n/a"), r"\multicolumn{2}{c}{n/a}"),
         (PUBLISHED, Entry(TOP1, published=91.0, sign="~"), r"$\sim$91.00 & "),
+        (MEASURED, Entry(TOP1, value=91.0, n=1, contrast=BETTER), r"91.00 & $^\dagger$"),
+        (CONTRAST, Entry(TOP1, value=91.0, n=1, contrast=BETTER), r"$+$0.50 & \,$\pm$\,0.25"),
+        (CONTRAST, Entry(TOP1, value=91.0, n=1), " & "),
         (DIFFERENCE, Entry(TOP1, difference=0.5, verdict="close"), "$+$0.50 & close"),
         (DIFFERENCE, Entry(TOP1, difference=-0.5, verdict="off"), "$-$0.50 & off"),
         (DIFFERENCE, Entry(TOP1, difference=0.001, verdict="match"), r"$\pm$0.00 & match"),
@@ -42,6 +53,24 @@ def test_an_entry_is_typeset_in_two_columns(field, entry, expected):
 def test_published_fields_stand_where_there_are_published_numbers(table, plain_table):
     assert len(Layout(table).fields[0]) == 3
     assert len(Layout(plain_table).fields[0]) == 1
+
+
+def test_a_column_whose_published_numbers_are_all_unknown_has_no_differences(plain_table):
+    entries = tuple(
+        tuple(replace(entry, published_text="n/a", verdict="n/a") for entry in row)
+        for row in plain_table.entries
+    )
+    (measured, published), *_ = Layout(replace(plain_table, entries=entries)).fields
+    assert (measured.title, published.title) == ("measured", "published")
+
+
+def test_differences_to_a_baseline_have_columns_where_a_table_names_one(plain_table):
+    first, *rest = plain_table.entries
+    entries = ((replace(first[0], contrast=BETTER), *first[1:]), *rest)
+    table = replace(plain_table, entries=entries)
+    assert len(Layout(table).fields[0]) == 1
+    _, contrast = Layout(replace(table, baseline="conv_1")).fields[0]
+    assert contrast.title == r"$-$\,conv\_1"
 
 
 def test_numbers_with_nothing_behind_them_are_one_column_filled_up(plain_table):

@@ -15,26 +15,12 @@ def notes_of(make_suite, results):
     return notes_of
 
 
-def test_spread_and_tests_are_told(make_cell, write, notes_of):
-    cells = [make_cell(operator=name, seed=seed) for name in ("conv", "lc") for seed in range(2)]
-    for number, cell in enumerate(cells):
-        write(cell, 90.0 + number**2)
-    spread, best = notes_of(cells)
-    assert spread == (
-        "mean ± sample standard deviation, n = 2 seeds unless given; without ± a single seed"
-    )
-    assert best == (
-        "bold: best of a row and what is not significantly different from it (two-sided paired"
-        " t-test over common seeds, Holm's correction within the row, level 0.05)"
-    )
-
-
-def test_single_seeds_are_told_to_be_untested(make_cell, write, notes_of):
+def test_places_without_a_number_are_told_once_for_all(make_cell, write, notes_of):
     cells = [make_cell(operator=name) for name in ("conv", "lc")]
-    for number, cell in enumerate(cells):
-        write(cell, 90.0 + number)
-    why = "n = 1, so that no test of significance is possible"
-    assert notes_of(cells) == (f"bold: best value of a row; underlined: best of the rest; {why}",)
+    for cell in cells:
+        write(cell, {"top1": 90.0})
+    notes = notes_of(cells, metric=["loss", "top5"])
+    assert notes == ("not measured: the cells are done, their records lack this number",)
 
 
 @pytest.mark.parametrize(

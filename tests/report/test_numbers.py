@@ -2,6 +2,7 @@ import pytest
 
 from kbench.metrics import Metric, find_metric
 from kbench.report import numbers
+from kbench.report.statistics import Contrast
 from kbench.report.table import Entry
 
 TOP1, COUNT, LOSS = (find_metric(name) for name in ("top1", "num_params", "loss"))
@@ -63,3 +64,25 @@ def test_a_published_spread_is_shown_if_there_is_one():
 )
 def test_a_published_number_shows_how_it_is_known(entry, expected):
     assert numbers.published(entry) == expected
+
+
+@pytest.mark.parametrize(
+    ("metric", "difference", "p_value", "expected"),
+    [
+        (TOP1, 0.5, 0.01, "†"),
+        (TOP1, -0.5, 0.05, "\N{DOUBLE DAGGER}"),
+        (TOP1, 0.5, 0.051, ""),
+        (LOSS, -0.5, 0.01, "†"),
+        (LOSS, 0.5, 0.01, "\N{DOUBLE DAGGER}"),
+    ],
+    ids=["better", "worse", "not", "smaller", "larger"],
+)
+def test_marks_say_which_side_of_the_baseline_a_mean_is(metric, difference, p_value, expected):
+    contrast = Contrast("Welch's t-test", difference, 0.25, p_value)
+    assert numbers.significance(Entry(metric, value=1.0, contrast=contrast)) == expected
+
+
+def test_a_difference_to_the_baseline_has_half_its_interval():
+    entry = Entry(TOP1, value=1.0, contrast=Contrast("Welch's t-test", -0.5, 0.256, 0.01))
+    assert numbers.contrast(entry) == ("-0.50", " ± 0.26")
+    assert numbers.contrast(Entry(TOP1, value=1.0)) == ("", "")

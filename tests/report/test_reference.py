@@ -209,5 +209,5 @@ def test_the_first_table_with_a_number_is_compared(make_table):
     papers = [Paper(PublishedSpec(table=table.id), table) for table in tables]
     number = find_reference(papers, DIGITS, CONV, plain("top1"))
     assert number.value == 91.5
-    assert "also published: 92.5 (Table c)" in number.remarks
+    assert "also published: 92.50 (Table c)" in number.remarks
     assert [source.table for source in number.sources] == ["b", "c", "a"]

@@ -49,9 +49,15 @@ def test_long_reasons_are_cut(make_point):
     assert remark.endswith("xxx...")
 
 
-def test_a_metric_that_was_not_measured_is_told(make_point):
-    remarks = point_remarks(make_point("ok", "missing", "ok"), "top5")
-    assert remarks == ["seed 1 not run", "top5 is not in the record of seeds 0, 2"]
+def test_seeds_without_a_metric_that_others_have_are_told(make_point):
+    point = make_point("ok", "missing", "ok")
+    without = replace(point.outcomes[2], metrics={"loss": 1.0})
+    point = replace(point, outcomes=(*point.outcomes[:2], without))
+    assert point_remarks(point, "top1") == ["seed 1 not run", "not measured with seed 2"]
+
+
+def test_a_metric_that_no_seed_has_is_told_by_the_place_itself(make_point):
+    assert point_remarks(make_point("ok", "missing", "ok"), "top5") == ["seed 1 not run"]
 
 
 def test_stale_records_are_told(make_point):

@@ -33,28 +33,39 @@ def test_no_value_has_no_summary():
 
 def test_paired_p_value_has_its_closed_form_for_three_seeds():
     # Differences 1, 2, 3: t = 2 sqrt(3), and p = 1 - t / sqrt(2 + t^2) with two degrees of freedom.
-    name, p_value = statistics.compare(sample(1, 2, 3), sample(0, 0, 0))
-    assert name == "paired t-test over common seeds"
-    assert p_value == pytest.approx(1 - 2 * math.sqrt(3 / 14), rel=1e-12)
+    found = statistics.compare(sample(1, 2, 3), sample(0, 0, 0))
+    assert found.test == "paired t-test over common seeds"
+    assert found.p_value == pytest.approx(1 - 2 * math.sqrt(3 / 14), rel=1e-12)
 
 
 def test_paired_test_is_that_of_scipy():
     expected = stats.ttest_rel(list(A.values()), list(B.values())).pvalue
-    assert statistics.compare(A, B)[1] == pytest.approx(expected, rel=1e-12)
+    assert statistics.compare(A, B).p_value == pytest.approx(expected, rel=1e-12)
 
 
 def test_only_common_seeds_are_paired():
     expected = stats.ttest_rel([92.1, 93.3], [90.9, 91.7]).pvalue
     partial = {0: 90.9, 2: 91.7, 7: 50.0}
-    assert statistics.compare(A, partial)[1] == pytest.approx(expected, rel=1e-12)
+    assert statistics.compare(A, partial).p_value == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("other", [ELSEWHERE, {0: 90.9, 11: 91.0, 12: 91.7}], ids=["none", "one"])
 def test_welch_is_used_where_fewer_than_two_seeds_are_common(other):
     expected = stats.ttest_ind(list(A.values()), list(other.values()), equal_var=False).pvalue
-    name, p_value = statistics.compare(A, other)
-    assert name == "Welch's t-test"
-    assert p_value == pytest.approx(expected, rel=1e-12)
+    found = statistics.compare(A, other)
+    assert found.test == "Welch's t-test"
+    assert found.p_value == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("other", [B, ELSEWHERE], ids=["paired", "welch"])
+def test_the_interval_of_a_difference_is_that_of_scipy(other):
+    samples = list(A.values()), list(other.values())
+    paired = other is B
+    test = stats.ttest_rel(*samples) if paired else stats.ttest_ind(*samples, equal_var=False)
+    interval = test.confidence_interval(0.95)
+    found = statistics.compare(A, other)
+    assert found.difference - found.half_width == pytest.approx(interval.low, rel=1e-12)
+    assert found.difference + found.half_width == pytest.approx(interval.high, rel=1e-12)
 
 
 def test_one_seed_cannot_be_tested():
@@ -65,7 +76,7 @@ def test_one_seed_cannot_be_tested():
 @pytest.mark.parametrize("first_seed", [0, 10], ids=["paired", "welch"])
 def test_without_spread_only_equal_means_are_alike(value, p_value, first_seed):
     other = {first_seed: value, first_seed + 1: value}
-    assert statistics.compare({0: 5.0, 1: 5.0}, other)[1] == p_value
+    assert statistics.compare({0: 5.0, 1: 5.0}, other).p_value == p_value
 
 
 def test_holm_multiplies_step_by_step_and_never_falls():

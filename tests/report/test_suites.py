@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -5,10 +6,8 @@ import pytest
 from kbench.errors import RecordError, SuiteError
 from kbench.report.suites import (
     begun_scales,
-    find_published,
+    check_tables,
     find_suites,
-    published_files,
-    published_path,
     suite_tables,
 )
 from kbench.suite import load_suite
@@ -24,14 +23,6 @@ def load(write_suite):
         return load_suite(write_suite(tables=[TABLE], scales={"smoke": {"seeds": [7]}}, **keys))
 
     return load
-
-
-def put(folder: Path, published, name: str = "demo") -> Path:
-    """Write published numbers into a folder `published`; return the file."""
-    path = folder / "published" / f"{name}.yaml"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(published.model_copy().model_dump_json())
-    return path
 
 
 def test_suites_of_the_folder_are_found_without_recipes_and_numbers(tmp_path, monkeypatch) -> None:
@@ -73,35 +64,30 @@ def test_a_damaged_record_is_named(load, finish, tmp_path) -> None:
         suite_tables(suite, "full", tmp_path / "results")
 
 
-def test_published_numbers_are_looked_for_in_the_folders_above(load, published, tmp_path) -> None:
-    assert find_published(load()) is None
-    suite = load(paper="demo")
-    far = put(tmp_path, published)
-    assert published_path(suite) == far
-    (found,) = find_published(suite).tables
-    assert [cell.value for cell in found.cells] == [91.5, 93.0, 98.0, None, 60.0, 61.2, 2.0]
-    near = put(suite.path.parent, published)
-    assert published_path(suite) == near
-
-
-def test_a_paper_without_numbers_is_named_with_its_line(load) -> None:
-    suite = load(paper="demo")
-    with pytest.raises(SuiteError, match=r"demo\.yaml:\d+: no file 'published/demo\.yaml' here"):
-        published_path(suite)
-
-
-def test_files_are_those_of_the_suites_or_all_beside_them(load, published) -> None:
-    suite = load(paper="demo")
-    folder = suite.path.parent
-    own, other = put(folder, published), put(folder, published, "other")
-    assert published_files([suite, suite], whole_folders=False) == [own]
-    assert published_files([suite], whole_folders=True) == [own, other]
-    assert published_files([load()], whole_folders=True) == []
-
-
 def test_scales_with_results_are_begun_and_full_always_is(load, tmp_path) -> None:
     suite, results = load(), tmp_path / "results"
     assert list(begun_scales(suite, results)) == ["full"]
     (results / "demo" / "smoke").mkdir(parents=True)
     (results / "demo" / "small").mkdir()
     assert list(begun_scales(suite, results)) == ["full", "smoke"]
+
+
+def test_what_is_wrong_in_tables_is_found_before_anything_runs_all_with_its_line(
+    write_suite,
+) -> None:
+    tables = [
+        TABLE | {"order": {"rows": ["konv"]}, "row_notes": {"ls": "x"}},
+        TABLE | {"id": "other", "compare": "konv"},
+        TABLE | {"id": "third", "derived": [{"label": "x", "metric": "top2", "minus": "top1"}]},
+    ]
+    suite = load_suite(write_suite(tables=tables))
+    with pytest.raises(SuiteError, match="unknown") as caught:
+        check_tables(suite, suite.scales)
+    found = [finding.partition(": ")[2] for finding in caught.value.findings]
+    assert [text.partition(" (did")[0].partition(";")[0] for text in found] == [
+        "table 'main': order.rows: unknown key 'konv'",
+        "table 'main': row_notes: unknown key 'ls'",
+        "table 'other': compare.baseline: unknown label 'konv'",
+        "unknown metric 'top2'",
+    ]
+    assert all(re.match(r".*demo\.yaml:\d+: ", finding) for finding in caught.value.findings)

@@ -6,7 +6,7 @@ import pytest
 
 from kbench.report.coverage_command import find_papers_coverage
 from kbench.report.published import read_published
-from kbench.report.suites import PUBLISHED
+from kbench.report.published_files import PUBLISHED
 from kbench.report.uncovered import read_uncovered
 from kbench.suite import load_suite
 from kbench.yaml_file import read_yaml
