@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
 
-from kbench.catalogue import PACKAGE
+from kbench.catalogue import PACKAGE, read_entries
 from kbench.cell import Cell
 from kbench.errors import UnsupportedError
 from kbench.files import replace_text
 
 SOURCES = ("operators", "architectures", "datasets")
-MEASURES = ("network.py", "cost.py")
+MEASURES = ("network.py", "cost.py", "work.py")
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Cost:
     Attributes:
         num_params: Parameters, frozen ones too.
         num_learnable_params: Parameters that the optimiser changes.
-        macs: Multiply-accumulates of matrix products and convolutions for one image, with every
-            operator that can be folded as a plain convolution.
+        macs: Multiply-accumulates for one image, with every operator that can be folded as a plain
+            convolution; what counts is told in `kbench.work.count_macs`.
         train_images: Images of the training split, all of them.
     """
 
@@ -48,6 +48,8 @@ class Cost:
 def find_cost(cell: Cell) -> Cost:
     """Return the cost of a cell's network; torch is imported only if it is not yet known.
 
+    What depends on code from outside of kbench is measured anew each time.
+
     Raises:
         UnsupportedError: If the operator or the network cannot exist with these arguments.
     """
@@ -55,13 +57,19 @@ def find_cost(cell: Cell) -> Cost:
     known = _read(path)
     if known is None:
         known = _measure(cell)
-        if not cell.imports:
+        if is_own(cell):
             with contextlib.suppress(OSError):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 replace_text(path, json.dumps(known))
     if isinstance(known, str):
         raise UnsupportedError(known)
     return Cost(**known)
+
+
+def is_own(cell: Cell) -> bool:
+    """Return whether no code from outside of kbench makes a cell's network or data."""
+    chosen = [(kind, getattr(cell, kind)) for kind in ("operator", "architecture", "dataset")]
+    return not cell.imports and all(choice.name in read_entries(kind) for kind, choice in chosen)
 
 
 def network_key(cell: Cell) -> str:

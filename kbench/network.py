@@ -1,14 +1,14 @@
 """The network of a cell: built, folded, measured."""
 
 import torch
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch import Tensor, nn
 
 from kbench.architectures import build_architecture
 from kbench.cell import Cell
 from kbench.datasets import build_dataset
 from kbench.errors import UnsupportedError
 from kbench.registry import OPERATORS
+from kbench.work import count_macs_of
 
 # What a network for fitting is told, which has no classes.
 NO_CLASSES = 2
@@ -60,15 +60,27 @@ def measure_network(cell: Cell) -> dict[str, int]:
         inputs = torch.empty(1, *find_input_shape(cell))
         with torch.no_grad():
             model.eval()(inputs)  # kernels as large as the input get to know it
-            fold_operators(model)
-            with FlopCounterMode(display=False) as counter:
-                model(inputs)
+        macs = count_folded_macs(model, inputs)
     return {
         "num_params": sum(p.numel() for p in parameters),
         "num_learnable_params": sum(p.numel() for p in parameters if p.requires_grad),
-        "macs": counter.get_total_flops() // 2,
+        "macs": macs,
         "train_images": dataset.split_sizes["train"],
     }
+
+
+def count_folded_macs(model: nn.Module, inputs: Tensor) -> int:
+    """Return the multiply-accumulates of inference, with every operator folded that can be.
+
+    What counts, and how often, is told in `kbench.work.count_macs`.
+
+    Args:
+        model: In evaluation mode; its operators are replaced.
+        inputs: (B, C, *S).
+    """
+    fold_operators(model)
+    with torch.no_grad():
+        return count_macs_of(lambda: model(inputs))
 
 
 def fold_operators(model: nn.Module) -> nn.Module:

@@ -30,7 +30,7 @@ def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     for parameter in model.parameters():
         if not parameter.requires_grad:
             continue
-        is_exempt = parameter.ndim <= 1 and not recipe.norm_weight_decay
+        is_exempt = _is_of_channels(parameter) and not recipe.norm_weight_decay
         lr_scale, decay = treatment.get(id(parameter), (1.0, None))
         if decay is None:
             decay = 0.0 if is_exempt else recipe.weight_decay
@@ -116,6 +116,11 @@ class Plateau:
             self.best, self.waited = value, 0
         if self.waited > recipe.plateau_epochs:
             self.factor, self.waited = self.factor * recipe.gamma, 0
+
+
+def _is_of_channels(parameter: nn.Parameter) -> bool:
+    """Return whether it holds a number a channel: (C,), or (C, 1, 1) to go with (B, C, H, W)."""
+    return parameter.ndim <= 1 or (parameter.ndim == 3 and parameter.shape[1:].numel() == 1)
 
 
 def _declared_groups(

@@ -150,7 +150,7 @@ class Phase:
 
     def _evaluated(self) -> Evaluated:
         return Evaluated(
-            self.training.evaluated,
+            self.training.evaluated.eval(),
             self.data.test,
             self.data.statistics,
             self.training.device,

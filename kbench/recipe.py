@@ -244,7 +244,8 @@ class Recipe:
         beta1: First-moment decay of `adam`, `adamw` and `lamb`.
         beta2: Second-moment decay of `adam`, `adamw` and `lamb`.
         weight_decay: L2 penalty (`sgd`, `adam`, `adadelta`) or decoupled decay (`adamw`, `lamb`).
-        norm_weight_decay: Whether 1-D parameters and biases decay as well.
+        norm_weight_decay: Whether parameters of one number a channel decay as well: norms, biases,
+            scales of images' channels.
         schedule: `cosine` falls to `min_lr` per step, `linear` likewise on a straight line, `step`
             multiplies by `gamma` at the milestones, `exponential` after every epoch, `plateau`
             after `plateau_epochs` without a better evaluation; `constant` stays.

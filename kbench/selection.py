@@ -40,7 +40,7 @@ class Selection:
         if (
             self.recipe.keep == "last"
             or self.line is None
-            or self._rank(line) > self._rank(self.line)
+            or _rank(line, self.watched) > _rank(self.line, self.watched)
         ):
             self.line, self.waited = line, 0
             if self.recipe.keep != "last":
@@ -53,7 +53,7 @@ class Selection:
         return patience is not None and self.waited >= patience
 
     def best_metrics(self, lines: list[Line]) -> Line:
-        """Return the best test values of a history, and that of the best validation epoch."""
+        """Return the best test values of a history, and those of the best epoch of each split."""
         tested = [line for line in lines if self.metric in line]
         if not tested:
             return {}
@@ -64,9 +64,10 @@ class Selection:
             for name in tested[-1]
             if f"{name}_best" in METRICS
         }
+        best |= _beside(max(tested, key=lambda line: _rank(line, self.metric)))
         validated = [line for line in tested if f"val_{self.metric}" in line]
         if validated:
-            chosen = max(validated, key=lambda line: line[f"val_{self.metric}"])
+            chosen = max(validated, key=lambda line: _rank(line, f"val_{self.metric}"))
             best[f"{self.metric}_at_best_val"] = chosen[self.metric]
         return best
 
@@ -83,6 +84,14 @@ class Selection:
         """Continue where `state_dict` left off."""
         self.line, self.waited, self._weights = state["line"], state["waited"], state["weights"]
 
-    def _rank(self, line: Line) -> tuple[float, float]:
-        loss = "val_loss" if self.recipe.keep == "best_val" else "loss"
-        return line[self.watched], -line.get(loss, 0.0)
+
+def _beside(line: Line) -> Line:
+    """Return what is reported of the best epoch beside the metric that decides."""
+    named = {f"{name}_at_best": value for name, value in line.items()}
+    return {name: value for name, value in named.items() if name in METRICS}
+
+
+def _rank(line: Line, metric: str) -> tuple[float, float]:
+    """Return what is larger for a better epoch, by a metric of the test or validation split."""
+    loss = "val_loss" if metric.startswith("val_") else "loss"
+    return line[metric], -line.get(loss, 0.0)

@@ -87,7 +87,7 @@ def count_macs(module: nn.Module, input_shape: tuple[int, ...]) -> int:
 
     Matrix products and convolutions count, complex ones four times; a Fourier transform of n
     complex points counts 5/2 n log2 n, of n real points half of it. Element by element products
-    do not count.
+    do not count but for those of complex numbers, which are convolutions: four each.
 
     Args:
         module: On any device; it is not changed.
@@ -119,11 +119,22 @@ class _MaybeComplex:
         return self.formula(*args, **kwargs) * (4 if is_complex else 1)
 
 
+class _ComplexProduct:
+    """Formula of a product element by element, which counts for complex numbers only."""
+
+    _get_raw = True  # as above
+
+    def __call__(self, *args: Any, out_val: Tensor, **_: Any) -> int:  # noqa: ANN401 - any operation's
+        are_complex = [isinstance(value, Tensor) and value.is_complex() for value in args]
+        return 8 * out_val.numel() if all(are_complex) else 0
+
+
 def _formulas() -> dict[Any, Callable[..., int]]:
     products = {product: _MaybeComplex(flop_registry[product]) for product in PRODUCTS}
     aten = torch.ops.aten
     return {
         **products,
+        aten.mul: _ComplexProduct(),
         aten._fft_c2c: _complex_transform_flops,  # noqa: SLF001 - what torch.fft runs
         aten._fft_r2c: _forward_transform_flops,  # noqa: SLF001 - what torch.fft runs
         aten._fft_c2r: _backward_transform_flops,  # noqa: SLF001 - what torch.fft runs

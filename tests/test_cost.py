@@ -51,6 +51,13 @@ def test_networks_of_a_users_own_modules_are_not_remembered(demo_cell, measured)
     assert len(measured) == 2
 
 
+def test_networks_of_installed_packages_are_not_remembered(demo_cell, measured) -> None:
+    """Their sources may change without any of kbench's."""
+    for _ in range(2):
+        find_cost(demo_cell(operator=Choice("own")))
+    assert len(measured) == 2
+
+
 def test_a_network_that_cannot_exist_is_remembered_with_its_reason(demo_cell, monkeypatch) -> None:
     monkeypatch.setattr(cost_module, "_measure", lambda _: "no stride 2")
     for _ in range(2):
@@ -76,9 +83,9 @@ def test_a_cache_that_cannot_be_written_costs_time_only(demo_cell, measured, own
     assert len(measured) == 2
 
 
-@pytest.mark.parametrize("name", ["operators/new.py", "network.py", "datasets/deep/er.py"])
+@pytest.mark.parametrize("name", ["operators/new.py", "work.py", "datasets/deep/er.py"])
 def test_a_changed_source_forgets_what_was_measured(tmp_path, monkeypatch, name) -> None:
-    for path in ("network.py", "cost.py", name):
+    for path in ("network.py", "cost.py", "work.py", name):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text("a = 1\n")
     monkeypatch.setattr(cost_module, "PACKAGE", tmp_path)

@@ -1,5 +1,6 @@
 """Networks of cells on the meta device; parameter counts by hand from the shapes."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,6 +73,24 @@ def test_an_operator_that_folds_costs_what_its_convolution_costs(demo_cell) -> N
     folded = measure_network(demo_cell(operator=Choice("lc", {"expansion": 4})))
     assert folded["macs"] == plain["macs"]
     assert folded["num_params"] > plain["num_params"]
+
+
+@pytest.mark.parametrize("form", ["depthwise", "split", "full"])
+def test_work_through_the_spectrum_counts(demo_cell, form) -> None:
+    """By the cost model of NIFF's section 4.3, for a layer of 6 channels and 14x14 pixels."""
+    noise = Choice("noise", {"size": 14, "channels": 6, "count": 1})
+    layer = Choice("layer", {"depthwise": form == "depthwise", "pooled": False})
+    found = measure_network(
+        demo_cell(dataset=noise, architecture=layer, operator=Choice("niff", {"form": form}))
+    )
+    points, bins, maps = 14 * 14, 14 * 8, 36 if form == "full" else 6
+    hidden, width = (2 * 8, 8) if form == "full" else (2 * 8 + 8 * 4, 4)
+    networks = 4 * bins * hidden + 2 * bins * width * maps
+    transforms = 2 * 6 * 1.25 * points * math.log2(points)
+    mixture = points * 36 if form == "split" else 0
+    # Rounded down after each transform.
+    expected = networks + 4 * bins * maps + transforms + mixture
+    assert found["macs"] == pytest.approx(expected, abs=2)
 
 
 def test_an_operator_that_fixes_its_map_knows_it_and_trains_with_averages(demo_cell) -> None:

@@ -156,6 +156,14 @@ class TestParameterGroups:
         everywhere = self.treatments(model, make_recipe(weight_decay=0.3))
         assert set(everywhere.values()) == {(1.0, 0.3)}
 
+    def test_a_scale_of_channels_is_exempt_like_a_bias(self) -> None:
+        """ConvNeXt's layer scale, which the script of NIFF's section 6 has as (C,)."""
+        model = nn.Conv2d(3, 4, 1)
+        model.scale = nn.Parameter(torch.ones(4, 1, 1))
+        recipe = make_recipe(weight_decay=0.3, norm_weight_decay=False)
+        decays = {"weight": (1.0, 0.3), "bias": (1.0, 0.0), "scale": (1.0, 0.0)}
+        assert self.treatments(model, recipe) == decays
+
     def test_frozen_filters_are_in_no_group_as_in_lc_fact_3(self) -> None:
         model = build_architecture(
             "resnet20_cifar", operator="lc", operator_options={"expansion": 8}

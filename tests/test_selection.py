@@ -58,6 +58,20 @@ def test_validation_chooses_the_test_value() -> None:
     assert selection.best_metrics(LINES) == {"top1_best": 60.0, "top1_at_best_val": 50.0}
 
 
+def test_best_epoch_of_equal_accuracies_is_the_one_whose_weights_are_kept() -> None:
+    lines = [
+        {"top1": 60.0, "top5": 91.0, "loss": 0.9, "val_top1": 40.0, "val_loss": 1.0},
+        {"top1": 60.0, "top5": 90.0, "loss": 0.8, "val_top1": 30.0, "val_loss": 1.0},
+        {"top1": 55.0, "top5": 92.0, "loss": 0.7, "val_top1": 40.0, "val_loss": 0.9},
+    ]
+    selection = Selection(Recipe(epochs=9, batch_size=1, lr=0.1), "top1")
+    assert selection.best_metrics(lines) == {
+        "top1_best": 60.0,
+        "top5_at_best": 90.0,
+        "top1_at_best_val": 55.0,
+    }
+
+
 def test_state_survives_a_checkpoint() -> None:
     selection, model = run("best_test", 1)
     again = Selection(selection.recipe, "top1")

@@ -82,6 +82,17 @@ def test_macs_of_a_transform_grow_as_n_log_n(transform, points, factor):
     assert count_macs(Transformed(transform), (3, 16, 8)) == 3 * 128 * math.log2(points) * factor
 
 
+@pytest.mark.parametrize(
+    ("dtype", "factor"), [(torch.complex64, 4), (torch.float32, 0)], ids=["complex", "real"]
+)
+def test_products_of_elements_count_four_times_or_not_at_all(dtype, factor):
+    def product(x):
+        z = x.to(dtype)
+        return z[:1] * z * 2
+
+    assert count_macs(Transformed(product), (2, 3, 5)) == factor * 2 * 3 * 5
+
+
 def test_complex_products_count_four_times():
     def product(x):
         z = x.to(torch.complex64)

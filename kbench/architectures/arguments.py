@@ -77,6 +77,21 @@ def check_flag(name: str, value: object) -> None:
         raise ValueError(message)  # noqa: TRY004 - every wrong argument is a ValueError
 
 
+def check_axes(x: Tensor, axes: str) -> None:
+    """Refuse an input that is no batch of what a network is for.
+
+    Args:
+        x: The input.
+        axes: Its axes, such as "(B, C, H, W)".
+
+    Raises:
+        UnsupportedError: Names the shape and the axes.
+    """
+    if x.dim() != len(axes.split(",")):
+        message = f"input (={tuple(x.shape)}) must be {axes}"
+        raise UnsupportedError(message)
+
+
 def check_sides(x: Tensor, least: int, reason: str) -> None:
     """Refuse an input (B, C, H, W) with a side that is too small for a network.
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from kbench.architectures.arguments import (
     AdaptiveSize,
+    check_axes,
     check_count,
     check_flag,
     check_same_sides,
@@ -135,6 +136,7 @@ class FlexNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to logits (B, num_classes)."""
+        check_axes(x, "(B, C, H, W)")
         x = F.relu(self.norm(self.stem(x)))
         return self.classifier(self.blocks(x).mean((2, 3)))
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from kbench.architectures.arguments import (
     AdaptiveSize,
+    check_axes,
     check_choice,
     check_count,
     check_flag,
@@ -164,6 +165,7 @@ class FlexTCN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, T) to logits (B, num_classes)."""
+        check_axes(x, "(B, C, T)")
         x = self.blocks(self.dropout_in(x))
         return self.classifier(x[:, :, -1] if self.readout == "last" else x.mean(2))
 

@@ -81,8 +81,18 @@ class Layer:
         return None
 
 
-def find_layers(network: Evaluated) -> list[Layer]:
-    """Return the convolutions of a network in the order in which one image meets them."""
+def first_image(network: Evaluated) -> Tensor:
+    """Return the first image of the test split, (1, C, *S)."""
+    return next(iter(network.loader.batches(0))).inputs[:1]
+
+
+def find_layers(network: Evaluated, image: Tensor | None = None) -> list[Layer]:
+    """Return the convolutions of a network in the order in which one image meets them.
+
+    Args:
+        network: The network and its images.
+        image: (1, C, *S); None reads the first of the test split.
+    """
     names: dict[nn.Module, str] = {}
     _collect(network.model, "", names)
     seen: Seen = {}
@@ -90,9 +100,8 @@ def find_layers(network: Evaluated) -> list[Layer]:
     def watch(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         seen.setdefault(module, (tuple(inputs[0].shape[2:]), tuple(output.shape[2:])))
 
-    image = next(iter(network.loader.batches(0))).inputs[:1]
     with hooked(list(names), watch), evaluating(network.model), torch.no_grad():
-        network.model(image)
+        network.model(first_image(network) if image is None else image)
     return [Layer(names[module], module, *sides) for module, sides in seen.items()]
 
 

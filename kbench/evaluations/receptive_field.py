@@ -25,6 +25,13 @@ Gradient = Literal["relu", "absolute"]
 
 SHARES = (0.2, 0.3, 0.5, 0.99)
 MAX_VALUES = 2**20  # values of the images of one pass, which bounds its memory
+# Poolings to a fixed number of positions: part of a classifier, as AlexNet's 6x6, at any input.
+FIXED_POOLINGS = (
+    nn.AdaptiveAvgPool1d,
+    nn.AdaptiveAvgPool2d,
+    nn.AdaptiveMaxPool1d,
+    nn.AdaptiveMaxPool2d,
+)
 
 
 def square_side(field: Tensor, share: float) -> int:
@@ -76,7 +83,8 @@ def input_gradient(
         gradient: What is summed: the `relu` of the gradient of relu(map), as GMConv, section 9.2,
             or the absolute value of the map's own gradient, as N-Jet, section 9.
         layer: Name of the module whose output is the map; by default the last one that the
-            network computes with the input's number of axes and more than one position.
+            network computes with the input's number of axes and more than one position, before
+            it is pooled to a fixed number of positions.
 
     Returns:
         (*S), float64.
@@ -91,7 +99,7 @@ def input_gradient(
         if isinstance(output, Tensor) and is_map and max(output.shape[2:]) > 1:
             maps[:] = [output]
 
-    modules = list(model.modules()) if layer is None else [_find_module(model, layer)]
+    modules = _before_fixed_pooling(model) if layer is None else [_find_module(model, layer)]
     inputs = inputs.detach().requires_grad_()
     with hooked(modules, keep), torch.enable_grad():
         model(inputs)
@@ -161,6 +169,10 @@ def _first_images(network: Evaluated, count: int, side: int | None) -> Iterator[
         remaining -= len(inputs)
         if remaining <= 0:
             return
+
+
+def _before_fixed_pooling(model: nn.Module) -> list[nn.Module]:
+    return [module for module in model.modules() if not isinstance(module, FIXED_POOLINGS)]
 
 
 def _find_module(model: nn.Module, name: str) -> nn.Module:

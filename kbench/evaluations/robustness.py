@@ -28,7 +28,8 @@ def fgsm(model: nn.Module, pixels: Tensor, targets: Tensor, epsilon: float) -> T
     """
     pixels = pixels.detach().requires_grad_()
     with torch.enable_grad():
-        loss = F.cross_entropy(model(pixels).float(), targets)
+        # A mean would let small gradients vanish, the more the larger the batch.
+        loss = F.cross_entropy(model(pixels).float(), targets, reduction="sum")
     (gradient,) = torch.autograd.grad(loss, pixels)
     return (pixels + epsilon * gradient.sign()).clamp(0, 1).detach()
 

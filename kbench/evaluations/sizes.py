@@ -3,6 +3,7 @@
 What a layer reports is declared by its operator: `quantities` or `quantities_of`.
 """
 
+import copy
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from statistics import fmean
@@ -11,8 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kbench.evaluations.layers import evaluating, find_layers, hooked
+from kbench.evaluations.layers import evaluating, find_layers, first_image, hooked
 from kbench.evaluations.network import Evaluated, every_epoch
+from kbench.network import count_folded_macs
 from kbench.registry import EVALUATIONS
 
 
@@ -22,10 +24,12 @@ def sizes(network: Evaluated) -> Iterator[tuple[str, float]]:
     """What every layer has learned beside weights, the side of its output, and their means.
 
     A quantity with a value per axis is reported as their mean and as `axis0`, `axis1`. The side of
-    a map is the longer one; layers that report nothing are left out.
+    a map is the longer one; layers that report nothing are left out. Where any reports, so are the
+    multiply-accumulates of the network with these sizes, for one image.
     """
     found: defaultdict[str, list[float]] = defaultdict(list)
-    for layer in find_layers(network):
+    image = first_image(network)
+    for layer in find_layers(network, image):
         quantities: Mapping[str, tuple[float, ...]] = getattr(layer.module, "quantities", dict)()
         for name, values in quantities.items():
             found[name].append(fmean(values))
@@ -36,6 +40,8 @@ def sizes(network: Evaluated) -> Iterator[tuple[str, float]]:
         if quantities:
             yield f"map_side.{layer.name}", max(layer.out_sides)
     yield from ((name, fmean(values)) for name, values in found.items())
+    if found:
+        yield "macs", count_folded_macs(copy.deepcopy(network.model).eval(), image)
 
 
 @EVALUATIONS.register("predicted_sizes")

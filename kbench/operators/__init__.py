@@ -21,6 +21,8 @@ What it may offer beyond `forward`, each declared on its class and each optional
 - `quantities_of(x) -> {name: (B, n)}`: the same, where it depends on the input
 - `centred_kernels(size) -> (M, *K)`, offset 0 at K // 2: what analyses of kernels look at, where it
   is not `effective_kernel`; `rank_bound` is the most dimensions that they can span
+- `spatial_filters() -> (M, I/G, *K)`: what the kernels are combinations of; `is_folded` says that
+  the combination and the filters run as one convolution, and may be switched
 - `version: int`: raised when the operator's numbers change
 - `is_translation_equivariant`, `num_params`, `conformance_exceptions`: see `kbench.conformance`
 """

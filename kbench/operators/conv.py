@@ -67,6 +67,7 @@ class Conv2d(_Conv, nn.Conv2d):
         bias: Whether a learnable vector of length O is added to the output.
         frozen: Keep the initial weight, if the kernel has more than one tap (LC, section 2.6).
         init: `uniform` is torch's default; `normal_fan_out` is Kaiming's normal with the ReLU gain.
+            In networks that are finished before convolutions are replaced, their own start holds.
         padding_mode: As for `torch.nn.Conv2d`.
 
     Shape:

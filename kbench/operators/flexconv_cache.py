@@ -5,12 +5,14 @@ such look waits for the device: `MaskReader` makes it one look a training step f
 network instead of one a layer, axis and forward as in the official code.
 
 A parameter counts as changed when its version, storage or identity did, as optimisers,
-`load_state_dict` and moves do. Writes through `.data` are not seen.
+`load_state_dict` and moves do. Torch counts no writes of fused optimisers and none through `.data`:
+a mask that is being trained is therefore read anew in every forward, and a change of mode forgets
+the kernels of the last evaluation.
 """
 
 from collections.abc import Callable
 from typing import Protocol
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import torch
 from torch import Tensor, nn
@@ -55,11 +57,13 @@ class EvalCache:
 class MaskReader:
     """Copies the masks of all layers that share it to the host, at once and only when they change.
 
-    On the CPU nothing is kept. A copied or pickled reader starts empty and is shared by the copies.
+    A copy of a mask that is being trained serves one forward. On the CPU nothing is kept. A copied
+    or pickled reader starts empty and is shared by the copies.
     """
 
     def __init__(self) -> None:
-        self._known: WeakKeyDictionary[Masked, tuple[State | None, Rows]] = WeakKeyDictionary()
+        self._known: WeakKeyDictionary[Masked, tuple[State, Rows]] = WeakKeyDictionary()
+        self._served: WeakSet[Masked] = WeakSet()
 
     def __reduce__(self) -> tuple[type["MaskReader"], tuple[()]]:
         return MaskReader, ()
@@ -70,16 +74,18 @@ class MaskReader:
         if mask.device.type == "cpu" or mask.is_inference():
             return mask.tolist()
         if layer not in self._known:
-            self._known[layer] = (None, [])
-        if self._known[layer][0] != _state(mask):
-            self._read(mask)
+            self._read([layer])
+        elif layer in self._served or self._known[layer][0] != _state(mask):
+            self._read([known for known in self._known if _can_stack(known.mask_params, mask)])
+        if torch.is_grad_enabled() and mask.requires_grad:
+            self._served.add(layer)
         return self._known[layer][1]
 
-    def _read(self, mask: Tensor) -> None:
-        layers = [layer for layer in self._known if _can_stack(layer.mask_params, mask)]
+    def _read(self, layers: list[Masked]) -> None:
         values = torch.stack([layer.mask_params.detach() for layer in layers]).tolist()
         for layer, rows in zip(layers, values, strict=True):
             self._known[layer] = (_state(layer.mask_params), rows)
+        self._served.difference_update(layers)
 
 
 def _state(mask: Tensor) -> State:

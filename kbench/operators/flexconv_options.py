@@ -51,8 +51,8 @@ NUMBERS = {
 }
 BELOW_ONE = ("kernel_dropout", "mask_threshold")
 INTEGERS = {"hidden": 1, "layers": 1, "fft_threshold": 0, "crop_bucket": 0}
-ENVELOPE_ONLY = ("anisotropic", "gamma_init", "causal_center")
-SIREN_ONLY = ("weight_norm", "bias_init", "learn_omega_0")
+ENVELOPE_ONLY = ("anisotropic", "gamma_init", "alpha", "beta", "center_scale", "causal_center")
+SIREN_ONLY = ("weight_norm", "bias_init", "omega_0", "learn_omega_0", "omega_0_lr_scale")
 FOREIGN = {
     "magnet": SIREN_ONLY,
     "gabor": SIREN_ONLY,
@@ -169,7 +169,8 @@ class FlexConvOptions(CKConvOptions):
         alias_target: Whether the mask's bandwidth counts too.
         alias_s_cut: Standard deviations of a Gaussian's spectrum that count.
         alias_bound: The official code's bound, behind all results, or the paper's equations.
-        alias_resolution: Kernel size whose Nyquist frequency is the limit; `auto` is the layer's.
+        alias_resolution: Kernel size whose Nyquist frequency is the limit; `auto` is the layer's
+            own, at every resolution.
     """
 
     sigma_init: float | tuple[float, ...] = 0.075

@@ -44,7 +44,8 @@ class CoordinateNetwork(nn.Module):
     def layers(self, dtype: torch.dtype | None = None) -> list[Layer]:
         """Return (weight, bias) of every layer, first layer first."""
         names = [(f"weight{index}", f"bias{index}") for index in range(self.depth)]
-        pairs = [(self.get_parameter(weight), self.get_parameter(bias)) for weight, bias in names]
+        # `get_parameter` splits paths and checks types, which takes as long as a small product.
+        pairs = [(getattr(self, weight), getattr(self, bias)) for weight, bias in names]
         return [(weight.to(dtype), bias.to(dtype)) for weight, bias in pairs]
 
     def initialise(self, init: ResponseInit) -> None:
@@ -108,16 +109,12 @@ class FrequencyResponse(nn.Module):
     def half_spectrum(self, like: Tensor, size: tuple[int, ...]) -> Tensor:
         """Return what acts on a real signal, as complex (M, *S[:-1], S[-1] // 2 + 1)."""
         points, bins = frequency_points(like, size, self.centred, half=True), half_size(size)
-        response = half_response(points, *self._layers(like.dtype))
-        return torch.view_as_complex(response).reshape(-1, *bins)
+        return half_response(points, *self._layers(like.dtype)).reshape(-1, *bins)
 
     def half_basis(self, like: Tensor, size: tuple[int, ...]) -> Tensor:
         """Return the spectra of the 2h kernels that span the filters, as complex (2h, *S')."""
         points, bins = frequency_points(like, size, self.centred, half=True), half_size(size)
-        basis = half_basis(points, *self._layers(like.dtype))
-        spectra = torch.view_as_complex(basis).reshape(-1, *bins)
-        width = spectra.shape[0] // 2
-        return torch.cat((spectra[: width - 1], spectra[width:-1]))
+        return half_basis(points, *self._layers(like.dtype)).reshape(-1, *bins)
 
     def _layers(self, dtype: torch.dtype) -> tuple[list[Layer], list[Layer]]:
         return self.mlp_imag.layers(dtype), self.mlp_real.layers(dtype)

@@ -23,7 +23,7 @@ def features(points: Tensor, layers: Sequence[Layer]) -> Tensor:
 
 
 def half_basis(points: Tensor, imag: Sequence[Layer], real: Sequence[Layer]) -> Tensor:
-    """Return the spectra whose combinations the responses are, real and imaginary part last.
+    """Return the spectra whose combinations the responses are but for a constant.
 
     Args:
         points: (D, 2Q).
@@ -31,21 +31,22 @@ def half_basis(points: Tensor, imag: Sequence[Layer], real: Sequence[Layer]) -> 
         real: The same of the real network.
 
     Returns:
-        (2h + 2, Q, 2): the features of the real network, a constant for its last bias, those of
-        the imaginary network, and zeros for its last bias.
+        Complex (2h, Q): the features of the real network, then those of the imaginary one times i.
     """
-    return _symmetrise(features(points, real), features(points, imag))
+    even, odd = _twofold_parts(features(points, imag), features(points, real))
+    none = torch.zeros_like(even)
+    return torch.cat((torch.complex(even, none), torch.complex(none, odd))) / 2
 
 
 def half_response(points: Tensor, imag: Sequence[Layer], real: Sequence[Layer]) -> Tensor:
-    """Return the half spectra of M kernels, real and imaginary part last, (M, Q, 2).
+    """Return the half spectra of M kernels, complex (M, Q).
 
     The arguments are those of `half_basis`.
     """
     parameters = [tensor for layer in (*imag, *real) for tensor in layer]
     if torch.compiler.is_compiling():
         return _half_response(points, parameters)
-    return _HalfResponse.apply(points, *parameters)
+    return _HalfResponse.apply(points, *parameters)[0]
 
 
 def _preactivations(points: Tensor, layers: Sequence[Layer]) -> list[Tensor]:
@@ -57,19 +58,17 @@ def _preactivations(points: Tensor, layers: Sequence[Layer]) -> list[Tensor]:
     return found
 
 
-def _symmetrise(real: Tensor, imag: Tensor) -> Tensor:
-    """Return even and odd parts and the constants under the last biases, as (2h + 2, Q, 2)."""
-    width, bins = real.shape[0], real.shape[1] // 2
-    basis = real.new_zeros(2 * width + 2, bins, 2)
-    basis[:width, :, 0] = (real[:, :bins] + real[:, bins:]) / 2
-    basis[width, :, 0] = 1
-    basis[width + 1 : -1, :, 1] = (imag[:, :bins] - imag[:, bins:]) / 2
-    return basis
+def _twofold_parts(imag: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+    """Return twice the even part of the real features and the odd one of the others, (h, Q)."""
+    bins = real.shape[1] // 2
+    return real[:, :bins] + real[:, bins:], imag[:, :bins] - imag[:, bins:]
 
 
-def _head(imag: Sequence[Layer], real: Sequence[Layer]) -> Tensor:
-    """Return the last layers of both networks side by side, (M, 2h + 2)."""
-    return torch.cat((real[-1][0], real[-1][1][:, None], imag[-1][0], imag[-1][1][:, None]), 1)
+def _combine(even: Tensor, odd: Tensor, imag: Layer, real: Layer) -> Tensor:
+    """Apply the last layers to twice the parts of their features: complex (M, Q)."""
+    real_part = torch.addmm(real[1][:, None], real[0], even, alpha=0.5)
+    # The last bias of the imaginary network has no effect, but a gradient of zeros.
+    return torch.complex(real_part, torch.addmm(imag[1][:, None], imag[0], odd, beta=0, alpha=0.5))
 
 
 def _layers(parameters: Sequence[Tensor]) -> tuple[list[Layer], list[Layer]]:
@@ -78,51 +77,62 @@ def _layers(parameters: Sequence[Tensor]) -> tuple[list[Layer], list[Layer]]:
 
 
 def _half_response(points: Tensor, parameters: Sequence[Tensor]) -> Tensor:
-    """Return the half spectrum with its real and imaginary parts last, (M, Q, 2)."""
+    """Return the half spectrum, complex (M, Q)."""
     imag, real = _layers(parameters)
-    basis = half_basis(points, imag, real)
-    return (_head(imag, real) @ basis.flatten(1)).reshape(-1, *basis.shape[1:])
+    parts = _twofold_parts(features(points, imag), features(points, real))
+    return _combine(*parts, imag[-1], real[-1])
 
 
 class _HalfResponse(torch.autograd.Function):
-    """`_half_response` with a backward pass that does not record its many small steps."""
+    """`_half_response` with a backward pass that does not record its many small steps.
+
+    What the backward pass needs of the hidden layers are outputs only to be saved.
+    """
 
     @staticmethod
-    def forward(points: Tensor, *parameters: Tensor) -> Tensor:
-        return _half_response(points, parameters)
+    def forward(points: Tensor, *parameters: Tensor) -> tuple[Tensor, ...]:
+        imag, real = _layers(parameters)
+        before = [_preactivations(points, layers) for layers in (imag, real)]
+        parts = _twofold_parts(F.silu(before[0][-1]), F.silu(before[1][-1]))
+        return (_combine(*parts, imag[-1], real[-1]), *parts, *before[0], *before[1])
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa: ANN401, ARG004 - torch's signature
-        ctx.save_for_backward(*inputs)
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:  # noqa: ANN401 - torch's signature
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.set_materialize_grads(False)
+        ctx.num_inputs = len(inputs)
+        ctx.save_for_backward(*inputs, *output[1:])
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401 - torch's signature
-        points, *parameters = ctx.saved_tensors
+    def backward(ctx: Any, grad: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:  # noqa: ANN401 - torch's signature
+        if grad is None:
+            return (None,) * ctx.num_inputs
         if torch.is_grad_enabled():
+            points, *parameters = ctx.saved_tensors[: ctx.num_inputs]
             response = _half_response(points, parameters)
             return (None, *torch.autograd.grad(response, parameters, grad, create_graph=True))
-        return (None, *_response_gradients(points, parameters, grad.flatten(1)))
+        return (None, *_response_gradients(ctx.saved_tensors, ctx.num_inputs, grad))
 
 
-def _response_gradients(points: Tensor, parameters: Sequence[Tensor], grad: Tensor) -> list[Tensor]:
-    """Return the gradients of the parameters from that of the response, (M, 2Q)."""
+def _response_gradients(saved: Sequence[Tensor], num_inputs: int, grad: Tensor) -> list[Tensor]:
+    """Return the gradients of the parameters from that of the response, complex (M, Q)."""
+    points, *parameters = saved[:num_inputs]
+    even, odd, *before = saved[num_inputs:]
     imag, real = _layers(parameters)
-    before = [_preactivations(points, layers) for layers in (imag, real)]
-    basis = _symmetrise(F.silu(before[1][-1]), F.silu(before[0][-1]))
-    width = basis.shape[0] // 2 - 1
-    head = torch.split(grad @ basis.flatten(1).T, [width, 1, width, 1], 1)
-    inner = (_head(imag, real).T @ grad).reshape(basis.shape) / 2
-    even, odd = inner[:width, :, 0], inner[width + 1 : -1, :, 1]
+    depth = len(before) // 2
+    to_real, to_imag = grad.real / 2, grad.imag / 2
+    to_even, to_odd = real[-1][0].T @ to_real, imag[-1][0].T @ to_imag
+    # Transposed, the products of the last weights are fast for any layout of the gradient.
     return [
-        *_hidden_gradients(points, imag, before[0], torch.cat((odd, -odd), 1)),
-        *(head[2], head[3].squeeze(1)),
-        *_hidden_gradients(points, real, before[1], torch.cat((even, even), 1)),
-        *(head[0], head[1].squeeze(1)),
+        *_hidden_gradients(points, imag, before[:depth], torch.cat((to_odd, -to_odd), 1)),
+        *((odd @ to_imag.T).T, torch.zeros_like(imag[-1][1])),
+        *_hidden_gradients(points, real, before[depth:], torch.cat((to_even, to_even), 1)),
+        *((even @ to_real.T).T, 2 * to_real.sum(1)),
     ]
 
 
 def _hidden_gradients(
-    points: Tensor, layers: Sequence[Layer], before: list[Tensor], grad: Tensor
+    points: Tensor, layers: Sequence[Layer], before: Sequence[Tensor], grad: Tensor
 ) -> list[Tensor]:
     """Return the gradients of the hidden layers from that of the last features, (h, 2Q)."""
     found: list[Tensor] = []

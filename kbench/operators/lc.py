@@ -3,6 +3,8 @@
 A spatial convolution with E O filters, frozen at random or learned, is followed by a learned
 pointwise convolution. Without an operation in between the two equal one convolution with the
 combined kernel, which is what runs: one matrix product a step, then an ordinary convolution.
+Related: LBCNN (frozen sparse binary filters, a ReLU, then 1x1; `juefeix/lbcnn.torch`) and the
+fixed depthwise filters of Linse et al.
 
 Shapes: B batch, I input channels, O output channels, E expansion, G groups, K kernel sides,
 S spatial sides.

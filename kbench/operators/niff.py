@@ -187,9 +187,11 @@ class _NIFF(nn.Module):
         basis = response.half_basis(x, size)
         filtered = filter_spectrum(x[:, None], basis[:, None], size, dense=False)
         signals = torch.cat((x[:, None], filtered), 1).flatten(1, 2)  # (B, (2h + 1) I, *S)
-        (real, offset), (imag, _) = (
+        (real, offset), (imag, dead) = (
             network.layers(x.dtype)[-1] for network in (response.mlp_real, response.mlp_imag)
         )
+        # Wrappers for several processes wait for a gradient of every parameter.
+        offset = torch.add(offset, dead, alpha=0)
         weight = self._maps(torch.cat((offset[:, None], real, imag), 1))  # (I, O, 2h + 1)
         weight = weight.permute(1, 2, 0).reshape(self.out_channels, -1, *(1,) * self.dims)
         return CONVOLUTIONS[self.dims](signals, weight)

@@ -17,6 +17,7 @@ from kbench.operators.gaussian_derivatives import (
     Window,
     basis_energy,
     derivative_orders,
+    gaussian_basis,
     gaussian_rows,
 )
 from kbench.operators.geometry import Geometry, Padding, Size
@@ -179,6 +180,11 @@ class _NJet(SigmaOfResolution):
         sides = (size,) * self.dims if isinstance(size, int) else size
         return self._build(full, full if sides is None else self.placement.crop(full, sides))
 
+    def basis(self) -> Tensor:
+        """Return the functions that filters are mixtures of, (F, *K), for the present sigma."""
+        radii = self._radii()
+        return gaussian_basis(self._rows(radii, radii))
+
     def fold(self) -> nn.Module:
         """Return a plain convolution with the present filter, and the subsampling if any."""
         radii = self._radii()
@@ -258,13 +264,6 @@ class _NJet(SigmaOfResolution):
             return self.window.radii(self.sigma_init)
         return self.window.radii(self._host_sigma() * self.sigma_scale)
 
-    def _grid(self) -> tuple[tuple[int, ...], bool]:
-        """Return the radii that the rows are computed on, and whether sigma masks a part."""
-        cap = self.window.max_radius
-        if self.execution == "masked" and self.window.rule != "fixed" and cap is not None:
-            return (cap,) * self.dims, True
-        return self._radii(), False
-
     def _form(self, radii: tuple[int, ...]) -> str:
         if self.execution != "auto":
             return self.execution
@@ -278,7 +277,9 @@ class _NJet(SigmaOfResolution):
         return "row_mix_col" if is_possible and pays else "dense"
 
     def _convolve(self, x: Tensor) -> Tensor:
-        full, is_masked = self._grid()
+        cap = self.window.max_radius
+        is_masked = self.execution == "masked" and self.window.rule != "fixed"
+        full = self._radii() if cap is None or not is_masked else (cap,) * self.dims
         radii = self.placement.crop(full, tuple(x.shape[-self.dims :]))
         form = self._form(radii)
         geometry = self.placement.geometry_at(radii)

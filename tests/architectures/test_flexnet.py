@@ -198,6 +198,11 @@ class TestLayout:
         with pytest.raises(UnsupportedError, match=r"leaves sides \(\d, \d\) where the network"):
             network(torch.randn(2, 3, 32, 32))
 
+    def test_refuses_sequences(self) -> None:
+        network = build_architecture("flexnet3", operator="flexconv", width=2)
+        with pytest.raises(UnsupportedError, match=r"\(=\(2, 3, 8\)\) must be \(B, C, H, W\)"):
+            network(torch.randn(2, 3, 8))
+
     def test_refuses_an_input_of_one_pixel_where_kernels_need_more(self) -> None:
         network = build_architecture("flexnet3", operator="flexconv", width=2)
         with pytest.raises(ValueError, match=r"kernel_size \(='same'\) needs a side of at least 2"):

@@ -229,6 +229,10 @@ class TestLayout:
         with pytest.raises(UnsupportedError, match="the operator leaves sides"):
             network(torch.randn(2, 2, 32))
 
+    def test_refuses_images(self) -> None:
+        with pytest.raises(UnsupportedError, match=r"\(=\(2, 2, 8, 8\)\) must be \(B, C, T\)"):
+            small(operator="flexconv")(torch.randn(2, 2, 8, 8))
+
 
 class TestUse:
     @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from kbench.architectures import build_architecture
 from kbench.evaluations.kernels import (
     effective_kernel_size,
     find_stages,
@@ -161,6 +162,23 @@ class TestStages:
         stages = find_stages(network, notebook_parity=True)
         assert [stage.kernels[0].shape[1] for stage in stages[:2]] == [8, 8]
         assert [stage.kernels[0].shape[1] for stage in find_stages(network)[:2]] == [8, 4]
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize(
+        ("parity", "sides"), [(False, [56, 28, 14, 7]), (True, [56, 56, 28, 14])], ids=["own", "nb"]
+    )
+    def test_stages_of_resnet50_are_those_of_section_9(self, evaluate, parity, sides) -> None:
+        """Blocks 1-2, 1-3, 1-5 and 1-2, a kernel a channel; the rank is at most 9 a block."""
+        options = {"form": "split"}
+        network = build_architecture(
+            "resnet50", operator="niff", operator_options=options, where="niff"
+        )
+        found = find_stages(evaluate(network, torch.zeros(1, 3, 224, 224)), notebook_parity=parity)
+        assert [stage.name for stage in found] == ["layer1", "layer2", "layer3", "layer4"]
+        assert [len(stage.kernels) for stage in found] == [2, 3, 5, 2]
+        assert [stage.rank_bound for stage in found] == [18, 27, 45, 18]
+        expected = list(zip((64, 128, 256, 512), sides, sides, strict=True))
+        assert [tuple(stage.kernels[0].shape) for stage in found] == expected
 
     def test_rank_bound_is_the_layers_sum(self, evaluate) -> None:
         """Section 2.5: at most B (2 h + 1), h = 4, over B pooled layers."""

@@ -159,6 +159,15 @@ class TestEvaluation:
         field = np.load(tmp_path / "erf.npz")["map"]
         assert (field > 0).sum() == 9  # one 3x3 convolution
 
+    def test_a_pooling_to_a_fixed_size_is_not_the_last_map(self, evaluate, tmp_path) -> None:
+        """As AlexNet's, which makes 6x6 positions of any number: each is a mean over many."""
+        torch.manual_seed(0)
+        layers = [nn.Conv2d(3, 6, 3, padding=1), nn.AdaptiveAvgPool2d(3), nn.Flatten()]
+        network = evaluate(nn.Sequential(*layers), torch.randn(3, 3, 15, 15))
+        list(receptive_field(network))
+        rows, columns = np.nonzero(np.load(tmp_path / "erf.npz")["map"])
+        assert set(rows) == set(columns) == {6, 7, 8}
+
     def test_an_unknown_layer_is_refused(self, evaluate) -> None:
         network = evaluate(Net(), torch.randn(3, 3, 9, 9))
         with pytest.raises(UnsupportedError, match="the network has no layer 'third'"):

@@ -41,6 +41,17 @@ class TestFact12:
         assert (Linear()(moved).argmax(1) == TARGETS).double().mean() == 0.0
 
 
+def test_image_moves_alike_in_every_batch() -> None:
+    # All but certain: the other class has e^-100 = 27 times the smallest number of float32.
+    model = nn.Linear(1, 2, bias=False)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[1.0], [-1.0]]))
+        model.weight.mul_(100)
+    pixels, targets = torch.full((64, 1), 0.5), torch.zeros(64, dtype=torch.int64)
+    assert float(fgsm(model, pixels[:1], targets[:1], 0.25)) == 0.25
+    assert fgsm(model, pixels, targets, 0.25).unique().tolist() == [0.25]
+
+
 STATISTICS = Normalisation((0.4, 0.5, 0.6), (0.2, 0.25, 0.3))
 MEAN, STD = (torch.tensor(values).view(1, 3, 1, 1) for values in STATISTICS)
 IMAGE_TARGETS = torch.arange(10) % 3

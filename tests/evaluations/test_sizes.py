@@ -35,8 +35,17 @@ class TestSizes:
                 "sigma": 1.5,
                 "kernel_size": 9,
                 "bounds_hit": 0,
+                "macs": 3 * 3 * (7 * 7 + 11 * 11) * 16 * 16,
             }
         )
+
+    def test_work_is_that_of_the_learned_sizes(self, evaluate) -> None:
+        """Sections 2.8 and 3 of N-Jet's specification: Cin Cout K^2 H W at the present sigma."""
+        model = njets(1.0, 1.0, safe_subsample=4.0)
+        with torch.no_grad():
+            model[0].scale.fill_(1.0)  # sigma 2: 11 taps, 32 pixels become 22
+        found = reported(evaluate, model, (32, 32))
+        assert found["macs"] == 3 * 3 * (11**2 * 32**2 + 7**2 * 22**2)
 
     def test_njet_reports_bounds_that_act(self, evaluate) -> None:
         """Section 2.9 of N-Jet's specification: 4 pixels cut a window that sigma 2 makes 11."""

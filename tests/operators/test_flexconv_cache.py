@@ -18,8 +18,8 @@ class Layer(nn.Module):
 class Accelerated:
     """A mask that says it is on an accelerator."""
 
-    def __init__(self, layer):
-        self.mask_params = OffHost(layer.mask_params.detach())
+    def __init__(self, layer, *, learns=False):
+        self.mask_params = OffHost(layer.mask_params.detach()).requires_grad_(learns)
 
 
 class OffHost(torch.Tensor):
@@ -103,3 +103,27 @@ def test_masks_on_an_accelerator_are_read_together_once_a_change(monkeypatch):
         changed = [reader.rows(layer) for layer in layers]
     assert (rows, changed) == ([[[0.0, 0.5]]] * 3, [[[0.0, 1.0]]] * 3)
     assert len(reads) == 1
+
+
+def test_writes_that_torch_does_not_count_reach_the_next_forward_of_training(monkeypatch):
+    stack, reads = torch.stack, []
+    monkeypatch.setattr(torch, "stack", lambda tensors: reads.append(1) or stack(tensors))
+    layers, reader = [Accelerated(Layer(), learns=True) for _ in range(3)], MaskReader()
+    for layer in layers:
+        reader.rows(layer)
+    reads.clear()
+    for layer in layers:
+        layer.mask_params.data.mul_(2)  # as fused optimisers do
+    assert [reader.rows(layer) for layer in layers] == [[[0.0, 1.0]]] * 3
+    assert len(reads) == 1
+    with torch.no_grad():
+        assert [reader.rows(layer) for layer in layers] == [[[0.0, 1.0]]] * 3
+        reader.rows(layers[0])
+    assert len(reads) == 2
+
+
+def test_fused_optimisers_do_not_count_their_writes():
+    mask = nn.Parameter(torch.ones(1, 2))
+    mask.sum().backward()
+    torch.optim.Adam([mask], fused=True).step()
+    assert mask._version == 0

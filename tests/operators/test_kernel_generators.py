@@ -216,7 +216,8 @@ def test_envelope_has_a_width_an_axis_or_one_for_all(name, width):
 @pytest.mark.parametrize("name", GENERATORS)
 def test_gradcheck(name):
     torch.manual_seed(0)
-    generator = make(name, 2, 2, hidden=2, layers=2, omega_0=3.0).double()
+    options = {"siren": {"omega_0": 3.0}}.get(name, {})
+    generator = make(name, 2, 2, hidden=2, layers=2, **options).double()
     axes = [torch.linspace(-1, 1, side, dtype=torch.double) for side in (2, 3)]
     names, values = zip(*generator.named_parameters(), strict=True)
     inputs = tuple(value.detach().requires_grad_() for value in values)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from kbench.architectures import build_architecture
 from kbench.errors import UnsupportedError
 from kbench.operators.niff import NIFF1d, NIFF2d
 
@@ -280,6 +281,16 @@ def test_only_the_last_imaginary_bias_is_dead(side):
     assert min(norms.values()) > 1e-3
 
 
+@pytest.mark.parametrize("execution", ["half", "full_spectrum", "basis"])
+def test_every_parameter_has_a_gradient_whatever_the_execution(execution):
+    """Section 4.1: distributed training needs one of the dead bias, too."""
+    module = NIFF2d(2, 3, 3, form="full", execution=execution)
+    module(torch.randn(1, 2, 5, 4)).sum().backward()
+    assert all(parameter.grad is not None for parameter in module.parameters())
+    # Its share of the real part is a sum of 40 rounded terms of about one.
+    assert module.response.mlp_imag.bias1.grad.abs().max() < 1e-5
+
+
 @pytest.mark.parametrize(("part", "factor"), [("mlp_real", 1), ("mlp_imag", 0)])
 def test_last_bias_alone_is_a_gain_or_nothing(part, factor):
     module, x = depthwise(3), torch.randn(2, 3, 7, 6)
@@ -502,6 +513,14 @@ def test_resnet18_equals_the_acceptance_fact(monkeypatch, roll, total, norm, fir
     assert y.abs().sum().item() == pytest.approx(total, abs=1e-3)
     assert y.norm().item() == pytest.approx(norm, abs=1e-4)
     assert y.flatten()[0].item() == pytest.approx(first, abs=1e-4)
+
+
+def test_resnet18_of_kbench_is_that_of_the_acceptance_fact(monkeypatch):
+    network = build_resnet18(monkeypatch)
+    own = build_architecture("resnet18", operator="niff", where="niff", num_classes=10)
+    own.load_state_dict(network.state_dict())
+    x = torch.randn(8, 3, 32, 32)
+    torch.testing.assert_close(own(x), network(x), atol=0, rtol=0)
 
 
 def box_blur(x):

@@ -5,6 +5,7 @@ import torch
 
 from kbench.errors import UnsupportedError
 from kbench.operators.niff import NIFF1d, NIFF2d
+from kbench.operators.niff_options import hidden_widths
 
 WRONG_VALUES = {
     "channels": ((0, 4, 3), {}, r"in_channels \(=0\) must be an integer >= 1"),
@@ -76,6 +77,24 @@ def test_an_unknown_option_is_a_type_error():
 )
 def test_auto_follows_kernel_and_groups(kernel_size, groups, channels, form):
     assert NIFF2d(*channels, kernel_size, groups=groups).form == form
+
+
+@pytest.mark.parametrize(
+    ("mlp", "form", "widths"),
+    [
+        ("auto", "depthwise", (8, 4)),
+        ("auto", "full", (8,)),
+        (None, "split", (8, 4)),
+        ("small", "full", (8, 4)),
+        ("big", "depthwise", (16, 128, 32)),
+        ("8", "depthwise", (8,)),
+        ((3, 5), "split", (3, 5)),
+        ("2-2-2-2-2-2-2-2", "full", (2,) * 8),
+    ],
+    ids=str,
+)
+def test_hidden_widths_are_those_of_section_2_3_or_as_written(mlp, form, widths):
+    assert hidden_widths(mlp, form) == widths
 
 
 @pytest.mark.parametrize("padding", ["same", 1, (1, 1)], ids=str)
