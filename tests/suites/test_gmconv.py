@@ -160,6 +160,21 @@ def test_equal_cells_of_the_ablations_are_trained_once() -> None:
     assert len(ids("sigma_opt") & ids("cifar10")) == 3
 
 
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [
+        ("imagenet", "imagenet"),
+        ("cifar10", "classification"),
+        ("cifar100", "classification"),
+        ("controls", "controls"),
+    ],
+)
+def test_differences_to_conv_stand_beside_with_their_intervals(name, table) -> None:
+    """Sections 6 and 9.3: mean, deviation and the paired difference with its interval."""
+    (spec,) = (spec for spec in SUITES[name].file.tables if spec.id == table)
+    assert (spec.compare.baseline, spec.compare.intervals) == ("conv", True)
+
+
 def test_detection_says_why_it_has_no_cells() -> None:
     assert "not transcribed" in str(SUITES["detection"].file.reason)
 

@@ -156,6 +156,39 @@ def test_every_published_number_has_a_cell_or_a_reason(tmp_path) -> None:
     assert all(item.is_covered for item in known)
 
 
+# Section 8, "metrics everywhere"; those of the cost suite are times.
+EVERYWHERE = {"num_params", "num_learnable_params", "macs", "images_per_s", "peak_memory_mib"}
+
+
+@pytest.mark.parametrize("name", sorted(set(COUNTS) - {"cost"}))
+def test_every_suite_has_the_metrics_of_section_8(name) -> None:
+    shown = {metric for table in SUITES[name].file.tables for metric in table.metric}
+    has_lc = any(cell.operator.name == "lc" for cell in SUITES[name].cells())
+    accuracies = {"top1_best", "top1"} if name in IMAGENET else {"top1"}
+    assert shown >= EVERYWHERE | accuracies | ({"two_stage_macs"} if has_lc else set())
+    # What is shown is also measured.
+    evaluations = {choice.name for cell in SUITES[name].cells() for choice in cell.evaluate}
+    measured_by = {"two_stage_macs": "two_stage", "fgsm_top1": "fgsm", "fve": "filters"}
+    assert {by for m in shown if (by := measured_by.get(m.partition(".")[0]))} <= evaluations
+
+
+def test_table_2_compares_the_epoch_with_the_best_top_1(tmp_path) -> None:
+    table = next(t for t in suite_tables(SUITES["table2"], "full", tmp_path) if t.id == "table2")
+    assert [column.quantity.name for column in table.columns] == ["top1_best", "top5_at_best"] * 2
+    # Table 2 of the paper, row by row.
+    published = [entry.published for entry in table.all_entries]
+    top = [37.85, 61.37, 72.60, 90.69, 61.28, 83.11, 71.82, 90.44, 71.30, 90.03, 71.88, 90.40]
+    assert published == [*top, 72.46, 90.57, 71.94, 90.41, 72.31, 90.64, None, None]
+
+
+def test_networks_of_figure_1b_have_no_dropout() -> None:
+    # A2 has drop-path only (section 6.2).
+    networks = {c.architecture.name: c.architecture.options for c in SUITES["fig1b"].cells()}
+    mobile = [networks.pop(f"mobilenet_v3_{size}") for size in ("small", "large")]
+    assert mobile == [{"dropout": 0.0}] * 2
+    assert {options["drop_path"] for options in networks.values()} == {0.05}
+
+
 @pytest.mark.parametrize("scale", ["small", "smoke"])
 @pytest.mark.parametrize("name", COUNTS)
 def test_every_table_has_rows_at_every_scale(name, scale, tmp_path) -> None:

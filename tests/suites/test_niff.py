@@ -238,6 +238,37 @@ def test_every_published_number_has_a_cell_or_a_reason(tmp_path) -> None:
     assert all(item.is_covered for item in figures)
 
 
+@pytest.mark.parametrize(
+    ("name", "left_out"),
+    [
+        ("imagenet1k", set()),
+        ("imagenet100", set()),
+        ("cifar10", {("resnet50", "niff_full"), ("densenet121", "niff_full")}),
+    ],
+    ids=["imagenet1k", "imagenet100", "cifar10"],
+)
+def test_numbers_that_nobody_has_yet_have_their_places(name, left_out, tmp_path) -> None:
+    """Once they are in the file they stand in the table, but for what section 8 has not."""
+    (wanted,) = (t for t in read_published(PUBLISHED).tables if t.id.startswith(f"{name}_top1"))
+    places = find_places(suite_tables(SUITES[name], "full", tmp_path))
+    found = {(source.row, source.column, source.metric) for _, source in places}
+    assert {
+        (cell.row, cell.column, cell.metric)
+        for cell in wanted.cells
+        if (cell.row, cell.column) not in left_out
+    } <= found
+
+
+@pytest.mark.parametrize("figure", ["fig_pca_resnet50", "fig_mass_ratio_resnet50"])
+def test_numbers_of_the_figures_stand_beside_the_same_stage_and_size(figure, tmp_path) -> None:
+    places = find_places(suite_tables(SUITES["kernels_notebook"], "full", tmp_path))
+    found = {source: item for (_, source), item in places.items() if source.table == figure}
+    assert {len(item) for item in found.values()} == {1}
+    for source, (place,) in found.items():
+        assert place.row.endswith(f"/{source.row}")
+        assert place.metric.endswith(f".{source.column}")
+
+
 @pytest.mark.parametrize("scale", ["small", "smoke"])
 @pytest.mark.parametrize("name", COUNTS)
 def test_every_table_has_rows_at_every_scale(name, scale, tmp_path) -> None:
