@@ -47,7 +47,7 @@ class Option:
     def allowed(self) -> str:
         """Return what a value may be, in words."""
         types = ("null" if name == "None" else name for name in self.types)
-        return " | ".join([*types, *map(repr, self.choices)])
+        return " | ".join([*types, *map(repr, self.choices)]) or "nothing that a suite can write"
 
     def is_default(self, value: Scalar) -> bool:
         """Return whether the value is the default, a boolean never being a number."""
@@ -106,9 +106,10 @@ def find_entry(kind: str, name: str) -> Entry:
 
 def find_clashes() -> list[str]:
     """Return a line for every name of kbench's own that code outside of kbench has registered."""
+    instances = [(kind, instance) for kind, (_, instance) in KINDS.items()]
     return [
-        f"{kind} {name!r} is registered twice: by kbench and by {live[name].__module__}"
-        for kind, (_, instance) in KINDS.items()
+        f"{live.kind} {name!r} is registered twice: by kbench and by {live[name].__module__}"
+        for kind, instance in [*instances, ("operator", "OPERATORS_1D")]
         for live in [getattr(registry, instance)]
         for name in live
         if name in read_entries(kind) and not live[name].__module__.startswith("kbench.")
@@ -116,8 +117,16 @@ def find_clashes() -> list[str]:
 
 
 def describe(name: str, factory: Callable[..., Any]) -> Entry:
-    """Return the entry of a factory that is already imported."""
-    parameters = inspect.signature(factory).parameters.values()
+    """Return the entry of a factory that is already imported.
+
+    A parameter without annotation takes whatever a suite can write, and so does one whose
+    annotation is a text that names nothing.
+    """
+    try:
+        signature = inspect.signature(factory, eval_str=True)
+    except (NameError, SyntaxError, TypeError, AttributeError):
+        signature = inspect.signature(factory)
+    parameters = signature.parameters.values()
     options = {
         p.name: Option(*_allowed_by_type(p.annotation), p.default)
         for p in parameters
@@ -297,6 +306,8 @@ def _summary(docstring: str | None) -> str:
 
 
 def _allowed_by_type(annotation: Any) -> tuple[tuple[str, ...], tuple[Scalar, ...]]:  # noqa: ANN401
+    if annotation is inspect.Parameter.empty or isinstance(annotation, str):
+        return (*TYPES, "None"), ()
     origin = typing.get_origin(annotation)
     arguments = typing.get_args(annotation)
     if origin is typing.Literal:

@@ -18,11 +18,16 @@ from kbench.errors import CheckpointError, InterruptedCellError
 from kbench.machine import Machine
 from kbench.network import build_network
 from kbench.phase import Phase
-from kbench.progress import Progress, write_history, write_progress
+from kbench.progress import (
+    SHORTEST_INTERVAL_S,
+    Progress,
+    report_interval,
+    write_history,
+    write_progress,
+)
 from kbench.ranks import ALONE, Ranks
 
 FINITE_CHECK_STEPS = 50
-PROGRESS_INTERVAL_S = 1.0
 BOOKKEEPING = ("phase", "epoch", "lr", "images", "train_s")
 
 
@@ -160,7 +165,7 @@ class CellRun:
                 self.seconds["train"] += now - begun
                 self._save(is_last=has_to_stop)
                 begun = time.perf_counter()
-            if now - self.reported > PROGRESS_INTERVAL_S:
+            if now - self.reported > report_interval(now - self.opened):
                 self._report(now)
         loss = float(training.total().loss)
         self.seconds["train"] += time.perf_counter() - begun
@@ -170,7 +175,9 @@ class CellRun:
         """Evaluate and add the epoch's line to the history."""
         spent = self.seconds["train"] - sum(line.get("train_s", 0) for line in self.history)
         self._add_line({"train_s": spent, **self._timed(self.phase.finish_epoch)})
-        self._report(time.perf_counter())
+        now = time.perf_counter()
+        if self.phase.is_done or now - self.reported > SHORTEST_INTERVAL_S:
+            self._report(now)
 
     def _add_line(self, line: dict[str, float]) -> None:
         number = {"phase": self.number + 1} if len(self.cells) > 1 else {}

@@ -12,6 +12,7 @@ from kbench.formats import format_count, format_table
 from kbench.listing import is_suite
 from kbench.plan import find_costs, network_of
 from kbench.published_counts import PublishedCount, find_published_counts
+from kbench.report.suites import check_tables
 from kbench.suite import load_suite
 
 EXIT_COUNT_DIFFERS = 1
@@ -54,6 +55,7 @@ def _check(suite: Suite, *, verbose: bool) -> list[str]:
         for cell in cells:
             networks.setdefault(network_of(cell), cell)
         click.echo(f"{suite.path}: scale {scale}: {len(cells)} cells")
+    check_tables(suite, suite.scales)
     costs = find_costs(suite, networks.values())
     published = find_published_counts(suite)
     invalid = sum(isinstance(cost, str) for cost in costs.values())

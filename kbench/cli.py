@@ -48,6 +48,9 @@ def main() -> None:
 
     A suite is a YAML file, usually one table of a paper; a cell is one point of its grid x seed.
     """
+    from kbench.extensions import see_working_folder
+
+    see_working_folder()
 
 
 for command in (run, status, run_one):
@@ -75,10 +78,10 @@ def plan(
     work; with --measure, it is measured where there are none.
     """
     from kbench.formats import format_plan
-    from kbench.plan import measure_times, plan_suite
+    from kbench.plan import measure_times, plan_suites
     from kbench.run import tell_reasons
 
-    plans = [plan_suite(path, scale, results, only) for path in suites]
+    plans = plan_suites(suites, scale, results, only)
     tell_reasons(plans)
     planned = [item for found in plans for item in found.cells]
     if options["measure"]:
@@ -155,9 +158,12 @@ def check(suites: tuple[Path, ...], operator: str | None, *, verbose: bool, **op
 @main.command(name="list")
 @click.argument("kind", type=click.Choice(KINDS))
 def list_names(kind: str) -> None:
-    """List names with one-line summaries and options."""
+    """List names with one-line summaries and options, those of installed packages too."""
+    from kbench.extensions import load_installed
     from kbench.listing import format_listing
+    from kbench.suite import ENTRY_POINTS
 
+    load_installed(ENTRY_POINTS)
     click.echo(format_listing(kind))
 
 

@@ -5,6 +5,7 @@
       UnknownNameError (LookupError)  a name that is in no registry
       UnsupportedError (ValueError)   an operator or network that cannot exist with these arguments
         UnfoldableError (TypeError)   an operator that is no plain convolution at inference
+      ExtensionError                  code of a user's own that cannot be imported
       DatasetError                    data or ffcv missing, wrong checksum
       CheckpointError                 checkpoint unreadable or of another cell
       InterruptedCellError            a cell that was asked to stop, checkpoint saved
@@ -46,6 +47,10 @@ class UnfoldableError(UnsupportedError, TypeError):
     """An operator that is no plain convolution at inference was asked for one."""
 
 
+class ExtensionError(KBenchError):
+    """Code of a user's own, or of an installed package, cannot be imported."""
+
+
 class DatasetError(KBenchError):
     """Data is missing, damaged or not what its checksum says."""
 
@@ -76,3 +81,9 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """Return the message for a name that is not among the known ones."""
     known = sorted(known)
     return f"unknown {kind} {name!r}{guess(name, known)}; known: {', '.join(known)}"
+
+
+def unknown_option(kind: str, name: str, option: str, known: Iterable[str]) -> str:
+    """Return the message for an option that a factory does not take."""
+    known = sorted(known)
+    return f"{kind} {name!r} has no option {option!r}{guess(option, known)}; it takes {known}"

@@ -77,6 +77,10 @@ class Suite:
 
     def points(self, scale: str) -> Iterator[Cell]:
         """Yield the cells of a scale before exclusion."""
+        return (cell for _, cell in self.placed(scale))
+
+    def placed(self, scale: str) -> Iterator[tuple[Block, Cell]]:
+        """Yield the cells of a scale before exclusion, each with the block that it is of."""
         spec = self.scale(scale)
         limit = spec.limit or self.file.limit
         evaluations = self.file.evaluate if spec.evaluate is None else spec.evaluate
@@ -98,7 +102,7 @@ class Suite:
             for dataset, architecture, operator, (label, recipe), seed in product(
                 datasets, architectures, operators, recipes, spec.seeds or self.file.seeds
             ):
-                yield make_cell(
+                cell = make_cell(
                     dataset=dataset,
                     architecture=architecture,
                     operator=operator,
@@ -106,6 +110,7 @@ class Suite:
                     recipe_label=label,
                     seed=seed,
                 )
+                yield block, cell
 
     def blocks(self, scale: str) -> Iterator[tuple[Block, list[list[RecipeUse]]]]:
         """Yield every block of a scale with the overrides that each of its recipes consists of."""

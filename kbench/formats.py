@@ -9,6 +9,7 @@ from kbench.metrics import TASK_METRICS
 from kbench.plan import PlannedCell
 from kbench.progress import Progress
 from kbench.record import Record
+from kbench.state import State
 
 
 def format_result(record: Record | None) -> str:
@@ -18,8 +19,8 @@ def format_result(record: Record | None) -> str:
     name = TASK_METRICS[record.cell.task]
     found = record.metrics.get(name)
     value = f"{name} {found.value:.2f}" if found else record.reason
-    seconds = record.finished - record.started
-    return f"{record.status:9} {record.cell.id}: {value}, {format_seconds(seconds)}"
+    parts = [value, format_seconds(record.finished - record.started)]
+    return f"{record.status:9} {record.cell.id}: {', '.join(filter(None, parts))}"
 
 
 def format_progress(progress: Progress) -> str:
@@ -34,6 +35,12 @@ def format_progress(progress: Progress) -> str:
     if progress.eta_s is not None:
         parts.append(f"{format_seconds(progress.eta_s)} left")
     return ", ".join(parts)
+
+
+def format_state(state: State) -> str:
+    """Return why a cell is in a state and how far it is, as far as that is known."""
+    progress = format_progress(state.progress) if state.progress else ""
+    return "; ".join(part for part in (state.reason, progress) if part)
 
 
 def format_seconds(seconds: float | None) -> str:

@@ -10,14 +10,16 @@ from statistics import fmean
 from typing import Any
 
 from kbench.cell import Cell, as_text
-from kbench.cost import Cost, find_cost
+from kbench.cost import Cost, find_cost, is_own
 from kbench.errors import SuiteError, UnsupportedError
 from kbench.expansion import AXES, Suite, axis_values
+from kbench.extensions import FAULTS, describe_fault
 from kbench.state import State, find_states
 from kbench.suite import load_suite
 from kbench.suite_axes import unknown_axis
 
 BYTES_PER_PARAMETER = 4
+HINT = "`kbench check --operator MODULE:CLASS` tries an operator alone"
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,21 @@ class Plan:
         """Return why the suite has no cells, or nothing."""
         file = self.suite.file
         return f"{file.suite}: no cells: {file.reason}" if file.reason and not self.cells else ""
+
+
+def plan_suites(
+    paths: Sequence[Path], scale: str, results: Path, only: Sequence[str] = ()
+) -> list[Plan]:
+    """Plan several suites.
+
+    Raises:
+        SuiteError: As `plan_suite`, and if filters leave no cell of all that there are.
+    """
+    plans = [plan_suite(path, scale, results, only) for path in paths]
+    if only and not any(plan.cells for plan in plans) and any(p.suite.cells(scale) for p in plans):
+        shown = " ".join(f"--only {rule!r}" for rule in only)
+        raise SuiteError([f"{shown}: no cell of scale {scale!r} matches"])
+    return plans
 
 
 def plan_suite(path: Path, scale: str, results: Path, only: Sequence[str] = ()) -> Plan:
@@ -148,9 +165,12 @@ def find_costs(suite: Suite, cells: Iterable[Cell]) -> dict[Hashable, Cost | str
             costs[key] = find_cost(cell) if has_torch else None
         except UnsupportedError as error:
             costs[key] = str(error)
-        except ValueError as error:
+        except FAULTS as error:
+            if is_own(cell) and not isinstance(error, ValueError):
+                raise
+            text = str(error) if is_own(cell) else f"{describe_fault(error)}; {HINT}"
             names = f"{cell.architecture.label} with {cell.operator.label} on {cell.dataset.label}"
-            findings.append(f"{suite.where(cell)}: {names}: {error}")
+            findings.append(f"{suite.where(cell)}: {names}: {text}")
     if findings:
         raise SuiteError(findings)
     return costs

@@ -13,9 +13,9 @@ from kbench.report.collect import Point, collect_cells
 from kbench.report.headings import Heading
 from kbench.report.lookup import Paper, find_papers
 from kbench.report.protocol import is_papers_protocol
+from kbench.report.published_files import find_published
 from kbench.report.quantity import plain
 from kbench.report.reference import Verdict, find_reference, is_within
-from kbench.report.suites import find_published
 
 COUNTS = ("num_params", "num_learnable_params")
 

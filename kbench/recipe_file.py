@@ -16,6 +16,20 @@ from kbench.suite_file import RecipeSpec
 from kbench.yaml_file import Document, read_yaml
 
 ADAPTER = TypeAdapter(Recipe)
+RECIPES = "recipes"
+SUITES = Path("suites")
+LEVELS = 4
+
+
+def search_folders(suite_path: Path) -> list[Path]:
+    """Return the folders whose recipes and published numbers a suite may name, the nearest first.
+
+    That of the suite, three above it, and `suites` in the current folder, for a suite elsewhere.
+    """
+    here, folder = Path.cwd(), suite_path.resolve().parent
+    above = (folder, *folder.parents)[:LEVELS]
+    found = [path.relative_to(here) if path.is_relative_to(here) else path for path in above]
+    return [*found, SUITES]
 
 
 @dataclass(frozen=True)
@@ -28,15 +42,16 @@ class RecipeUse:
 
 
 class RecipeReader:
-    """Recipes of the folders `recipes` beside a suite file and above it.
+    """Recipes of the folders `recipes` beside a suite file and above it, or else in `suites` here.
 
     Args:
         suite_path: The suite file.
     """
 
     def __init__(self, suite_path: Path) -> None:
-        folders = [parent / "recipes" for parent in (suite_path.parent, *suite_path.parent.parents)]
-        self._folders = [folder for folder in folders[:4] if folder.is_dir()]
+        *above, last = (parent / RECIPES for parent in search_folders(suite_path))
+        found = [folder for folder in above if folder.is_dir()]
+        self._folders = found or [last]
         self._documents: dict[str, Document] = {}
 
     @cached_property
@@ -69,7 +84,10 @@ class RecipeReader:
         if name not in self._documents:
             if name not in self.paths:
                 findings = Findings()
-                findings.add(use.document, (*use.loc, "name"), unknown("recipe", name, self.paths))
+                text = unknown("recipe", name, self.paths)
+                if not self.paths:
+                    text = f"no recipe {name!r}: no folder {RECIPES!r} beside, above or in 'suites'"
+                findings.add(use.document, (*use.loc, "name"), text)
                 findings.stop()
             document = read_yaml(self.paths[name])
             if not isinstance(document.value, dict):

@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from kbench.errors import UnknownNameError, guess, unknown
+from kbench.errors import UnknownNameError, unknown, unknown_option
 
 Factory = TypeVar("Factory", bound=Callable[..., Any])
 
@@ -28,13 +28,17 @@ class Registry(Mapping[str, Callable[..., Any]]):
         """Return a decorator that enters a factory under `name`.
 
         Raises:
-            ValueError: If the name is taken.
+            ValueError: If the name is taken, or an option has no default.
         """
 
         def enter(factory: Factory) -> Factory:
             if name in self._entries:
                 message = f"{self.kind} {name!r} is registered twice"
                 raise ValueError(message)
+            for option, parameter in _options(factory).items():
+                if parameter.default is parameter.empty:
+                    message = f"{self.kind} {name!r}: option {option!r} must have a default"
+                    raise ValueError(message)
             self._entries[name] = factory
             return factory
 
@@ -56,8 +60,7 @@ class Registry(Mapping[str, Callable[..., Any]]):
 
     def options(self, name: str) -> dict[str, inspect.Parameter]:
         """Return the keyword-only parameters of a factory, by name."""
-        parameters = inspect.signature(self[name]).parameters.values()
-        return {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
+        return _options(self[name])
 
     def check_options(self, name: str, options: Iterable[str]) -> None:
         """Refuse options that the factory does not take.
@@ -71,10 +74,9 @@ class Registry(Mapping[str, Callable[..., Any]]):
                 raise UnknownNameError(unknown_option(self.kind, name, option, known))
 
 
-def unknown_option(kind: str, name: str, option: str, known: Iterable[str]) -> str:
-    """Return the message for an option that a factory does not take."""
-    known = sorted(known)
-    return f"{kind} {name!r} has no option {option!r}{guess(option, known)}; it takes {known}"
+def _options(factory: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    parameters = inspect.signature(factory).parameters.values()
+    return {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
 OPERATORS = Registry("operator")

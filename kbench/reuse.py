@@ -56,16 +56,16 @@ def reuse_result(cell: Cell, directory: Path, twin: Path, machine: Machine) -> R
     record = read_record(twin / NAME)
     missing = _missing(record, cell)
     metrics = dict(record.metrics)
+    if twin != directory.resolve():
+        for path in (twin / HISTORY, twin / WEIGHTS, *twin.glob("*.npz")):
+            if path.exists():
+                shutil.copyfile(path, directory / path.name)
     if missing:
         torch.manual_seed(cell.seed)
         model = build_network(cell).to(machine.device)
         model.load_state_dict(load_weights(twin))
         phase = Phase(cell, model, directory, machine)
         metrics |= measure(phase.run_evaluations(missing))
-    if twin != directory.resolve():
-        for name in (HISTORY, WEIGHTS):
-            if (twin / name).exists():
-                shutil.copyfile(twin / name, directory / name)
     trained_for = record.environment.get("trained_for", record.cell.suite)
     environment = {**record.environment, "trained_for": trained_for}
     return replace(record, cell=cell, metrics=metrics, environment=environment)

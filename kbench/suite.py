@@ -1,13 +1,11 @@
 """Suites: a file is read, its names and combinations are checked, all findings at once."""
 
-import importlib
 from collections.abc import Iterator
-from importlib.metadata import entry_points
 from pathlib import Path
 
 from kbench.catalogue import find_clashes, find_entries
 from kbench.cell import as_text
-from kbench.errors import SuiteError, unknown
+from kbench.errors import ExtensionError, SuiteError, unknown, unknown_option
 from kbench.expansion import (
     AXES,
     REGISTERED,
@@ -17,9 +15,9 @@ from kbench.expansion import (
     matches,
     read_suite,
 )
+from kbench.extensions import import_module, load_installed
 from kbench.file_model import Filter
 from kbench.findings import Findings, Loc
-from kbench.registry import unknown_option
 from kbench.suite_axes import check_tables, find_choices, unknown_axis
 from kbench.suite_file import ChoiceSpec
 
@@ -66,17 +64,15 @@ def import_extensions(suite: Suite) -> None:
 
     Raises:
         SuiteError: If a module cannot be imported, or registers a name that kbench has.
+        ExtensionError: If an entry point cannot be loaded.
     """
-    for group in ENTRY_POINTS:
-        for point in entry_points(group=group):
-            point.load()
+    load_installed(ENTRY_POINTS)
     findings = Findings()
     for index, module in enumerate(suite.file.imports):
         try:
-            importlib.import_module(module)
-        except (ImportError, ValueError) as error:
-            text = f"module {module!r} cannot be imported: {error}"
-            findings.add(suite.document, ("imports", index), text)
+            import_module(module)
+        except ExtensionError as error:
+            findings.add(suite.document, ("imports", index), str(error))
     for text in find_clashes():
         findings.add(suite.document, ("imports",), text)
     findings.stop()

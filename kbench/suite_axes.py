@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 
 from kbench.catalogue import find_entries
-from kbench.errors import UnknownNameError, guess
+from kbench.errors import UnknownNameError, guess, unknown
 from kbench.expansion import AXES, REGISTERED, Suite
 from kbench.findings import Findings, Loc
 from kbench.metrics import find_metric
@@ -30,8 +30,13 @@ def find_choices(suite: Suite) -> Iterator[tuple[Loc, str, ChoiceSpec]]:
 
 
 def check_tables(suite: Suite, findings: Findings) -> None:
-    """Check the axes, metrics and published numbers of every table."""
+    """Check the id, axes, metrics, tolerances and published numbers of every table."""
+    ids = [table.id for table in suite.file.tables]
     for i, table in enumerate(suite.file.tables):
+        if table.id in ids[:i]:
+            text = f"id {table.id!r} is that of an earlier table"
+            findings.add(suite.document, ("tables", i, "id"), text)
+        _check_tolerance(suite, i, findings)
         for key, axes in (
             ("rows", table.rows),
             ("columns", table.columns),
@@ -47,6 +52,17 @@ def check_tables(suite: Suite, findings: Findings) -> None:
         if table.published and not suite.file.paper:
             text = "published needs the suite's key 'paper', the file of published numbers"
             findings.add(suite.document, ("tables", i, "published"), text)
+
+
+def _check_tolerance(suite: Suite, index: int, findings: Findings) -> None:
+    """Refuse the tolerance of a metric that a table does not show."""
+    table = suite.file.tables[index]
+    shown = [*table.metric, *(item.label for item in table.derived if item.metric is not None)]
+    known = list(dict.fromkeys([*shown, *(name.partition(".")[0] for name in shown)]))
+    for name in table.tolerance.metrics:
+        if name not in known:
+            loc = ("tables", index, "tolerance", name)
+            findings.add(suite.document, loc, unknown("metric of the table", name, known))
 
 
 def unknown_axis(suite: Suite, axis: str, allowed: Sequence[str] = AXES) -> str:

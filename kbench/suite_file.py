@@ -95,12 +95,14 @@ class Block(Model):
         architecture: Axis of architectures.
         operator: Axis of operators.
         recipe: Axis of recipes, each over the suite's own.
+        resources: Resources over the suite's; those of a scale go before them.
     """
 
     dataset: Choices
     architecture: Choices
     operator: Choices
     recipe: OneOrMore[RecipeRef] = (RecipeSpec(),)
+    resources: ResourcesSpec = ResourcesSpec()
 
 
 AnyBlocks = Annotated[Items[Block], BeforeValidator(as_list), OrScalar(0)]

@@ -67,6 +67,50 @@ def smear(request):
     return Smear
 
 
+class TextAnnotations:
+    def __init__(
+        self, *arguments: int, gain: "float" = 1.0, kind: "str | None" = None, **more: int
+    ) -> None:
+        pass
+
+
+def unnamed_annotation(*, gain: "NoSuchType" = 1.0) -> None:  # noqa: F821 - what is tested
+    return gain
+
+
+def without_annotation(*, gain=1.0) -> None:
+    return gain
+
+
+ANYTHING = Option(("bool", "int", "float", "str", "None"), (), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("factory", "options"),
+    [
+        (
+            TextAnnotations,
+            {"gain": Option(("float",), (), 1.0), "kind": Option(("str", "None"), (), None)},
+        ),
+        (unnamed_annotation, {"gain": ANYTHING}),
+        (without_annotation, {"gain": ANYTHING}),
+    ],
+    ids=["text", "text-without-meaning", "none"],
+)
+def test_annotations_may_be_texts_or_missing(factory, options) -> None:
+    assert describe("own", factory).options == options
+
+
+def test_an_option_that_no_suite_can_write_says_so() -> None:
+    option = describe("own", takes_a_tuple).options["sides"]
+    with pytest.raises(ValueError, match="expected nothing that a suite can write, got 3"):
+        option.accept(3)
+
+
+def takes_a_tuple(*, sides: tuple[int, int] = (1, 1)) -> tuple[int, int]:
+    return sides
+
+
 @pytest.mark.usefixtures("smear")
 def test_names_that_others_registered_are_found_too() -> None:
     entry = find_entries("operator")["smear"]
@@ -86,8 +130,10 @@ def test_names_that_others_registered_are_found_too() -> None:
 def test_a_name_of_kbench_registered_by_others_is_a_clash(smear) -> None:
     assert find_clashes() == []
     registry.OPERATORS._entries["lc"] = smear
+    registry.OPERATORS_1D._entries["niff"] = smear
     assert find_clashes() == [
-        f"operator 'lc' is registered twice: by kbench and by {smear.__module__}"
+        f"operator 'lc' is registered twice: by kbench and by {smear.__module__}",
+        f"1-D operator 'niff' is registered twice: by kbench and by {smear.__module__}",
     ]
 
 

@@ -19,6 +19,7 @@ from kbench.checkpoint import (
     save_checkpoint,
 )
 from kbench.errors import CheckpointError
+from kbench.evaluations.filters import filter_variance_entropy
 from kbench.machine import Machine
 from kbench.network import build_network
 from kbench.progress import read_history, read_progress
@@ -226,6 +227,18 @@ class TestProtocol:
         assert record.status == "ok"
         assert "top1" not in record.metrics
 
+    def test_evaluations_see_the_network_in_evaluation_mode_without_test(
+        self, small_cell: Callable[..., Cell], tmp_path: Path, machine: Machine
+    ) -> None:
+        # The kernel of this operator exists in evaluation mode only.
+        operator = Choice("lc", {"intermediate": "bn"})
+        cell = small_cell(operator=operator, evaluate=(Choice("filters"),))
+        record = run_cell(cell, tmp_path, machine)
+        model = build_network(cell)
+        model.load_state_dict(load_weights(tmp_path))
+        kernels = model.eval().stem.effective_kernel().detach().double().flatten(0, 1)
+        assert record.metrics["fve.first"].value == filter_variance_entropy(kernels)
+
     def test_held_out_images_are_validated_and_not_trained_on(
         self, small_cell: Callable[..., Cell], tmp_path: Path, machine: Machine
     ) -> None:
@@ -302,3 +315,37 @@ class TestProgress:
         progress = read_progress(tmp_path)
         assert progress is not None
         assert (progress.epoch, progress.epochs, progress.pid) == (0.0, 2, os.getpid())
+
+    def test_epochs_that_take_no_time_are_not_reported_each(
+        self,
+        small_cell: Callable[..., Cell],
+        tmp_path: Path,
+        machine: Machine,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        written: list[float] = []
+        monkeypatch.setattr(cell_run, "SHORTEST_INTERVAL_S", 3600.0)
+        monkeypatch.setattr(cell_run, "report_interval", lambda _: 3600.0)
+        monkeypatch.setattr(
+            cell_run, "write_progress", lambda _, progress: written.append(progress.epoch)
+        )
+        run_cell(small_cell(), tmp_path, machine)
+        assert written == [0.0, 2.0]
+
+    def test_epochs_and_steps_that_take_long_are_reported_each(
+        self,
+        small_cell: Callable[..., Cell],
+        tmp_path: Path,
+        machine: Machine,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        written: list[float] = []
+        monkeypatch.setattr(cell_run, "SHORTEST_INTERVAL_S", 0.0)
+        monkeypatch.setattr(cell_run, "report_interval", lambda _: 0.0)
+        monkeypatch.setattr(
+            cell_run, "write_progress", lambda _, progress: written.append(progress.epoch)
+        )
+        run_cell(small_cell(), tmp_path, machine)
+        assert written[0] == 0.0
+        assert [epoch for epoch in written if epoch == int(epoch)][-1] == 2.0
+        assert len(written) > STEPS

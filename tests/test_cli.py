@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import click
@@ -41,6 +42,40 @@ def cheap(monkeypatch):
 def test_the_version_is_shown(kbench) -> None:
     result = kbench("--version")
     assert (result.exit_code, __version__ in result.stdout) == (0, True)
+
+
+MODULE = """
+from kbench.registry import OPERATORS
+
+@OPERATORS.register("own")
+class Own:
+    \"""An operator of the current folder.\"""
+"""
+
+
+@pytest.mark.usefixtures("registries")
+def test_modules_of_the_current_folder_are_found(kbench, write_suite, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "path", [part for part in sys.path if part])
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    Path("own_module.py").write_text(MODULE)
+    block = {"dataset": "digits", "architecture": "resnet8_cifar", "operator": "own"}
+    result = kbench("plan", write_suite(imports=["own_module"], grid=[block]))
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "-own-s0-" in result.stdout
+
+
+@pytest.mark.usefixtures("registries")
+def test_names_of_installed_packages_are_listed(kbench, monkeypatch) -> None:
+    own = kbench("list", "operators").stdout
+    monkeypatch.syspath_prepend(Path.cwd())
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    Path("own_module.py").write_text(MODULE)
+    package = Path("own_package-1.0.dist-info")
+    package.mkdir()
+    (package / "entry_points.txt").write_text("[kbench.operators]\nown = own_module:Own\n")
+    found = kbench("list", "operators").stdout
+    assert "An operator of the current folder." in found
+    assert "An operator of the current folder." not in own
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -301,9 +301,19 @@ def place_on_host(module: Toy) -> None:
 
 
 # Name: the broken toy, the check that finds it, what is said.
-BROKEN: dict[str, tuple[type[nn.Module], str, str]] = {
+BROKEN: dict[str, tuple[Callable[..., object], str, str]] = {
     "refuses-all": (NoReason, "construction", "every usual convolution is refused"),
     "refusal-without-class": (OddOnly, "construction", r"ValueError: kernel_size \(=4\) must be"),
+    "no-module": (
+        lambda *_, **__: "conv",
+        "construction",
+        "construction gives str, expected torch.nn.Module",
+    ),
+    "two-outputs": (
+        breaking(forward=lambda self, x: (Toy.forward(self, x), 1)),
+        "shape",
+        "output is tuple, expected a tensor",
+    ),
     "groups-unchecked": (LiteralSizes, "arguments", "construction gives a module"),
     "wrong-padding": (
         with_geometry(padding=lambda g: tuple((a + 1, b + 1) for a, b in g.padding)),
@@ -558,7 +568,7 @@ def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (tmp_path / "my_package").mkdir()
     (tmp_path / "my_package" / "my_operator.py").write_text(OWN)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "path", [*sys.path, ""])
     for name in ("my_package", "my_package.my_operator"):
         monkeypatch.setitem(sys.modules, name, None)
         monkeypatch.delitem(sys.modules, name)

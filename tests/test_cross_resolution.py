@@ -93,6 +93,19 @@ def test_each_phase_has_its_lines_and_its_own_best_epoch(
     assert found == best
 
 
+def test_work_is_that_at_the_size_of_the_last_phase(
+    small_cell: Callable[..., Cell], machine: Machine, tmp_path: Path
+) -> None:
+    cell = small_cell(
+        architecture=Choice("flexnet3", {"width": 2, "kernel_size": 1}),
+        recipe={"finetune": Finetune(epochs=1, size=12)},
+    )
+    # Kernels of one pixel, and shortcuts where widths differ; channels 3, 2, 2, 3, 4.
+    a_pixel = 1 * 2 + 2 * 2 * 2 + (2 * 3 + 3 * 3 + 2 * 3) + (3 * 4 + 4 * 4 + 3 * 4)
+    record = run_cell(cell, tmp_path, machine)
+    assert record.metrics["macs"].value == a_pixel * 12 * 12 + 4 * 10
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("step", [8, 11])
 def test_interruption_changes_nothing(

@@ -56,3 +56,10 @@ def test_guess(name: str, known: list[str], expected: str) -> None:
 def test_unknown_lists_what_is_known_in_order() -> None:
     message = errors.unknown("operator", "nif", iter(["njet", "niff"]))
     assert message == "unknown operator 'nif' (did you mean 'niff'?); known: niff, njet"
+
+
+def test_message_for_an_option_guesses() -> None:
+    message = errors.unknown_option("fruit", "pear", "colr", ["ripe", "colour"])
+    assert message == (
+        "fruit 'pear' has no option 'colr' (did you mean 'colour'?); it takes ['colour', 'ripe']"
+    )

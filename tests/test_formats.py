@@ -7,6 +7,7 @@ from kbench.formats import (
     format_progress,
     format_result,
     format_seconds,
+    format_state,
     format_table,
     summarise_plan,
 )
@@ -64,6 +65,8 @@ def test_a_finished_cell_is_a_line(demo_cell) -> None:
     failed = Record(cell, "timeout", "over the time limit of 5 s", finished=65.0)
     assert format_result(done) == f"ok        {cell.id}: top1 97.46, 2.5 s"
     assert format_result(failed) == (f"timeout   {cell.id}: over the time limit of 5 s, 1 min 05 s")
+    unmeasured = Record(cell, "ok", finished=1.5)  # such as a cell of a speed table
+    assert format_result(unmeasured) == f"ok        {cell.id}: 1.5 s"
     assert format_result(None) == ""
 
 
@@ -114,3 +117,17 @@ def test_a_plan_has_a_line_for_every_cell(demo_cell) -> None:
 
 def test_tables_leave_text_as_it_is() -> None:
     assert format_table(("a",), [("1e5",), ("007",)]).splitlines()[2:] == ["1e5", "007"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "progress", "text"),
+    [
+        ("", None, ""),
+        ("why", None, "why"),
+        ("", Progress(1, 4), "epoch 1.0/4"),
+        ("why", Progress(1, 4), "why; epoch 1.0/4"),
+    ],
+    ids=str,
+)
+def test_a_state_is_its_reason_and_how_far_the_cell_is(reason, progress, text) -> None:
+    assert format_state(State("running", reason, progress)) == text

@@ -10,6 +10,7 @@ from kbench.plan import (
     measure_times,
     network_of,
     plan_suite,
+    plan_suites,
     trained_images,
 )
 from kbench.recipe import Finetune, Recipe
@@ -94,6 +95,19 @@ def test_arguments_that_no_network_takes_are_told_with_the_line_of_the_operator(
     ]
 
 
+def test_a_fault_of_code_from_outside_is_told_with_its_place(plan, costs) -> None:
+    costs["lc"] = KeyError("no such thing")
+    told = r"lc on digits: KeyError: 'no such thing' \(.*test_plan\.py, line \d+\); `kbench check"
+    with pytest.raises(SuiteError, match=told):
+        plan(imports=["json"])
+
+
+def test_a_fault_of_kbench_keeps_its_traceback(plan, costs) -> None:
+    costs["lc"] = KeyError("no such thing")
+    with pytest.raises(KeyError, match="no such thing"):
+        plan()
+
+
 def test_without_torch_costs_are_not_known(plan, monkeypatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     assert {item.cost for item in plan()} == {None}
@@ -136,6 +150,16 @@ def test_wrong_filters_are_told(plan, rule, message) -> None:
     with pytest.raises(SuiteError, match="--only") as caught:
         plan(rule)
     assert str(caught.value).startswith(message)
+
+
+def test_filters_that_leave_nothing_of_all_suites_are_told(write_suite, tmp_path) -> None:
+    path = write_suite()
+    results = tmp_path / "results"
+    with pytest.raises(SuiteError, match="--only 'operator=nope': no cell of scale 'full' matches"):
+        plan_suites([path], "full", results, ["operator=nope"])
+    first = plan_suites([path], "full", results)[0].cells[0].cell.operator.name
+    (plan,) = plan_suites([path], "full", results, [f"operator={first}"])
+    assert plan.cells
 
 
 def test_times_are_those_of_neighbours_that_differ_in_the_seed(demo_cell) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from kbench.errors import SuiteError
 from kbench.recipe import Augmentation
-from kbench.recipe_file import RecipeReader, RecipeUse
+from kbench.recipe_file import RecipeReader, RecipeUse, search_folders
 from kbench.suite_file import RecipeSpec
 from kbench.yaml_file import Document
 
@@ -209,3 +209,26 @@ def test_the_recipes_of_this_repository_are_right_and_have_a_summary(path) -> No
     label, recipe = RecipeReader(FOLDER.parent / "smoke.yaml").resolve([use])
     assert (label, recipe.epochs >= 1) == (path.stem, True)
     assert "\nsummary: " in path.read_text()
+
+
+def test_recipes_are_found_from_inside_of_the_folder_of_suites(suites, monkeypatch) -> None:
+    write(suites, PLAIN)
+    (suites / "paper").mkdir()
+    monkeypatch.chdir(suites / "paper")
+    assert list(RecipeReader(Path("table1.yaml")).paths) == ["plain"]
+
+
+def test_a_suite_elsewhere_has_the_recipes_of_the_current_folder(
+    suites, tmp_path, monkeypatch
+) -> None:
+    write(suites, PLAIN)
+    monkeypatch.chdir(tmp_path)
+    assert search_folders(tmp_path / "a/b/c/d/mine.yaml")[-1] == Path("suites")
+    assert list(RecipeReader(tmp_path / "a/b/c/d/mine.yaml").paths) == ["plain"]
+
+
+def test_without_any_recipes_it_is_said_where_they_belong(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    document = Document(tmp_path / "demo.yaml", {}, {(): 1}, {})
+    with pytest.raises(SuiteError, match="no folder 'recipes' beside, above or in 'suites'"):
+        RecipeReader(document.path).resolve([RecipeUse(RecipeSpec(name="plain"), document, ())])

@@ -1,7 +1,7 @@
 import pytest
 
 from kbench.errors import UnknownNameError
-from kbench.registry import Registry, unknown_option
+from kbench.registry import Registry
 
 
 @pytest.fixture
@@ -40,6 +40,15 @@ def test_a_name_is_registered_once(registry: Registry) -> None:
     assert registry["pear"] is not dict
 
 
+def test_an_option_has_a_default(registry: Registry) -> None:
+    def plum(size: int, *, ripe: bool = True, colour: str) -> tuple[int, bool, str]:
+        return size, ripe, colour
+
+    with pytest.raises(ValueError, match=r"^fruit 'plum': option 'colour' must have a default$"):
+        registry.register("plum")(plum)
+    assert "plum" not in registry
+
+
 def test_unknown_name_is_answered_with_the_nearest_and_all(registry: Registry) -> None:
     expected = r"^unknown fruit 'peer' \(did you mean 'pear'\?\); known: apple, pear$"
     with pytest.raises(UnknownNameError, match=expected):
@@ -76,10 +85,3 @@ def test_unknown_options_are_refused(registry: Registry, option: str) -> None:
 def test_options_of_an_unknown_name_are_refused(registry: Registry) -> None:
     with pytest.raises(UnknownNameError, match="unknown fruit 'plum'"):
         registry.check_options("plum", [])
-
-
-def test_message_for_an_option_guesses() -> None:
-    message = unknown_option("fruit", "pear", "colr", ["ripe", "colour"])
-    assert message == (
-        "fruit 'pear' has no option 'colr' (did you mean 'colour'?); it takes ['colour', 'ripe']"
-    )

@@ -34,6 +34,7 @@ def first(small_cell: Callable[..., Cell]) -> Cell:
 def test_another_suite_takes_the_result_over(
     first: Cell, tmp_path: Path, run: Callable[..., Record]
 ) -> None:
+    first = replace(first, evaluate=(*first.evaluate, Choice("filters")))
     before, second = run(first), replace(first, suite="second")
     after = run(second)
     assert after.cell.suite == "second"
@@ -42,6 +43,8 @@ def test_another_suite_takes_the_result_over(
     folders = [record_path(tmp_path, cell).parent for cell in (first, second)]
     assert read_history(folders[0]) == read_history(folders[1])
     assert (folders[1] / "weights.pt").exists()
+    maps = [(folder / "variance_map.npz").read_bytes() for folder in folders]
+    assert maps[0] == maps[1]
 
 
 def test_an_evaluation_that_was_added_runs_on_the_kept_weights(

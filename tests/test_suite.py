@@ -154,6 +154,14 @@ WRONG = {
         HEAD + GRID + TABLE.replace("top1", "[top1, top_5]"),
         ["9: unknown metric 'top_5' (did you mean 'top5'?); known: "],
     ),
+    "table-given-twice": (
+        HEAD + GRID + TABLE + TABLE.partition("\n")[2],
+        ["10: id 'a' is that of an earlier table"],
+    ),
+    "tolerance-of-another-metric": (
+        HEAD + GRID + TABLE.replace("}", ", tolerance: {top_1: 1, top1: 2}}"),
+        ["9: unknown metric of the table 'top_1' (did you mean 'top1'?); known: top1"],
+    ),
     "unknown-where-axis": (
         HEAD + GRID + TABLE.replace("}", ", where: {operater: lc}}"),
         ["9: unknown axis 'operater' (did you mean 'operator'?)"],
@@ -357,7 +365,7 @@ class Point:
 @pytest.mark.usefixtures("registries")
 def test_installed_packages_add_names(write_suite, monkeypatch) -> None:
     found = {"kbench.operators": [Point()]}
-    monkeypatch.setattr("kbench.suite.entry_points", lambda group: found.get(group, []))
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: found.get(group, []))
     suite = load_suite(write_suite(grid=own_suite("x", "announced")["grid"]))
     assert suite.cells()[0].operator.name == "announced"
 

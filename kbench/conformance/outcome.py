@@ -6,23 +6,9 @@ from typing import Literal
 
 from kbench.conformance.cases import Case, usual_cases
 from kbench.conformance.subject import RefusedError, Subject
+from kbench.extensions import FAULTS
 
 Status = Literal["ok", "refused", "declared", "not offered", "failed"]
-
-# What code of others can raise; `KeyboardInterrupt` and the like still stop the run.
-FAULTS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    MemoryError,
-    NameError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
 
 
 class MismatchError(Exception):

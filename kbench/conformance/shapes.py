@@ -7,12 +7,16 @@ from torch import Tensor, nn
 
 from kbench.conformance.cases import Case
 from kbench.conformance.expectations import expect, expect_shape
-from kbench.conformance.outcome import FAULTS, NotOfferedError
+from kbench.conformance.outcome import MismatchError, NotOfferedError
 from kbench.conformance.subject import RefusedError, Subject
+from kbench.extensions import FAULTS
 
 
 def check_construction(subject: Subject, case: Case) -> None:
-    """A module is made, and no argument but the three sizes is needed."""
+    """A module of torch is made."""
+    module: object = subject.construct(case)
+    name = type(module).__name__
+    expect(isinstance(module, nn.Module), f"construction gives {name}, expected torch.nn.Module")
     subject.build(case)
 
 
@@ -22,8 +26,11 @@ def check_shape(subject: Subject, case: Case) -> None:
         message = "no option padding_mode"
         raise NotOfferedError(message)
     x = case.input()
-    module, expected = subject.build(case), case.plain()(x).shape
-    expect_shape(module(x).shape, expected, "output")
+    y: object = subject.build(case)(x)
+    if not isinstance(y, Tensor):
+        message = f"output is {type(y).__name__}, expected a tensor"
+        raise MismatchError(message)
+    expect_shape(y.shape, case.plain()(x).shape, "output")
 
 
 def check_meta(subject: Subject, case: Case) -> None:

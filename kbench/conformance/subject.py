@@ -1,11 +1,7 @@
 """The operator under test: which class, with which options, and how it is built."""
 
-import importlib
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,11 +9,12 @@ from torch import nn
 
 from kbench.catalogue import Option, describe
 from kbench.conformance.cases import Case
-from kbench.errors import SuiteError, UnknownNameError, UnsupportedError, guess
+from kbench.errors import SuiteError, UnknownNameError, UnsupportedError, guess, unknown_option
+from kbench.extensions import import_module, load_installed
 from kbench.file_model import Scalar, as_number
 from kbench.operators import finish_operators
 from kbench.operators.geometry import PLAIN_MODULES
-from kbench.registry import OPERATORS, OPERATORS_1D, unknown_option
+from kbench.registry import OPERATORS, OPERATORS_1D
 from kbench.yaml_file import StrictLoader
 
 
@@ -105,8 +102,7 @@ def find_subjects(name: str, settings: Sequence[str], dims: int | None) -> list[
 
 
 def _registered(name: str) -> dict[int, Callable[..., nn.Module]]:
-    for point in entry_points(group="kbench.operators"):
-        point.load()
+    load_installed(["kbench.operators"])
     if name not in OPERATORS and name in OPERATORS_1D:
         return {1: OPERATORS_1D[name]}
     found = {2: OPERATORS[name]}
@@ -115,13 +111,7 @@ def _registered(name: str) -> dict[int, Callable[..., nn.Module]]:
 
 def _import_class(name: str, unsaid: int) -> dict[int, Callable[..., nn.Module]]:
     module_name, _, attribute = name.partition(":")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        module = importlib.import_module(module_name)
-    except (ImportError, ValueError) as error:
-        message = f"module {module_name!r} cannot be imported: {error}"
-        raise UnknownNameError(message) from error
+    module = import_module(module_name)
     factory = getattr(module, attribute, None)
     if not callable(factory):
         message = f"module {module_name!r} has no operator {attribute!r}"
