@@ -43,7 +43,9 @@ def run_suites(paths: Sequence[Path], scale: str, options: RunOptions) -> int:
             check_tables(plan.suite, dict.fromkeys(("full", scale)))
         status = _execute(plans, chosen, options)
     else:
-        click.echo(f"nothing to run: {len(rest)} cells, {failed} failed", err=True)
+        kinds = Counter(item.state.kind for item in rest)
+        found = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        click.echo(f"nothing to run: {len(rest)} cells: {found or 'none'}", err=True)
     if status == 0 and failed:
         status = EXIT_FAILED
     if status == 0 and busy and options.executor == "local":

@@ -39,7 +39,7 @@ def test_nothing_is_run_where_everything_is_done(kbench, suite, cells, finish) -
         finish(cell)
     found = kbench("run", suite)
     assert (found.exit_code, found.stdout) == (0, "")
-    assert found.stderr == "nothing to run: 3 cells, 0 failed\n"
+    assert found.stderr == "nothing to run: 3 cells: 3 done\n"
 
 
 def test_a_failed_cell_is_told_and_sets_the_exit_status(kbench, suite, cells, finish) -> None:
@@ -48,7 +48,7 @@ def test_a_failed_cell_is_told_and_sets_the_exit_status(kbench, suite, cells, fi
     found = kbench("run", suite)
     assert found.exit_code == 1
     assert f"failed    {cells[1].id}: oom: no memory\n" in found.stderr
-    assert found.stderr.endswith("nothing to run: 3 cells, 1 failed\n")
+    assert found.stderr.endswith("nothing to run: 3 cells: 2 done, 1 failed\n")
 
 
 @pytest.mark.parametrize(

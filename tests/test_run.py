@@ -134,7 +134,7 @@ class TestRun:
         records = records_of(tmp_path)
         assert set(records) == {"conv-0", "conv-1", "lc-0", "lc-1"}
         second = kbench("run", suite)
-        assert (second.exit_code, second.stderr) == (0, "nothing to run: 4 cells, 0 failed\n")
+        assert (second.exit_code, second.stderr) == (0, "nothing to run: 4 cells: 4 done\n")
         assert records_of(tmp_path) == records
 
     def test_cells_that_run_elsewhere_are_left_and_said(
@@ -180,7 +180,7 @@ class TestRun:
         second = kbench("run", suite)
         assert second.exit_code == 1
         assert "failed    " in second.stderr
-        assert "nothing to run: 2 cells, 1 failed" in second.stderr
+        assert "nothing to run: 2 cells: 1 done, 1 failed" in second.stderr
         assert kbench("run", suite, "--rerun", "failed").exit_code == 1
         after = records_of(tmp_path)
         assert after["raising-0"].started > before["raising-0"].started

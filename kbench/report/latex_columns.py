@@ -29,14 +29,17 @@ class Field:
         glue: What separates the two columns.
         pair: Gives the left and right text of an entry; a left text alone is centred over both.
         span: Number of typeset columns; one, centred, where nothing stands on the right.
-        digits: Characters of the longest number of a single column; shorter ones are filled up.
+        whole: Characters before the point of the longest number of a single column; shorter ones
+            are filled up.
+        decimals: The same behind the point, in any column.
     """
 
     title: str
     glue: str
     pair: Callable[[Entry, int | None], Pair]
     span: int = 2
-    digits: int = 0
+    whole: int = 0
+    decimals: int = 0
 
     @property
     def specification(self) -> str:
@@ -46,12 +49,17 @@ class Field:
     def cell(self, entry: Entry, common_n: int | None) -> str:
         """Return the cells of an entry."""
         left, right = self.pair(entry, common_n)
-        if self.span == 1:
-            missing = self.digits - _visible(left) if is_number(left) else 0
-            return rf"\phantom{{{'0' * missing}}}{left}" if missing else left
-        if left and not is_number(left):
+        if is_number(left):
+            left = self._align(left)
+        elif left and self.span > 1:
             return rf"\multicolumn{{{self.span}}}{{c}}{{{left}{right}}}"
-        return f"{left} & {right}"
+        return left if self.span == 1 else f"{left} & {right}"
+
+    def _align(self, text: str) -> str:
+        """Return a number with room for the digits that the longest ones have besides."""
+        whole, point, decimals = text.partition(".")
+        before = _room(self.whole - _visible(whole))
+        return before + text + _room(self.decimals - _visible(decimals), "" if point else ".")
 
 
 @dataclass(frozen=True)
@@ -107,10 +115,12 @@ class Layout:
 
     def _fit(self, field: Field, index: int) -> Field:
         pairs = list(self._pairs(field, index))
+        parts = [left.partition(".") for left, _ in pairs if is_number(left)]
+        decimals = max((_visible(behind) for _, _, behind in parts), default=0)
         if any(right for _, right in pairs):
-            return field
-        digits = max((_visible(left) for left, _ in pairs if is_number(left)), default=0)
-        return replace(field, span=1, digits=digits)
+            return replace(field, decimals=decimals)
+        whole = max((_visible(before) for before, _, _ in parts), default=0)
+        return replace(field, span=1, whole=whole, decimals=decimals)
 
     def _width(self, index: int) -> int:
         total = 0
@@ -173,6 +183,11 @@ def _difference(entry: Entry, _: int | None) -> Pair:
 def _thin(text: str) -> str:
     """Return a spread with thin spaces around its sign."""
     return text.replace(" ± ", r"\,$\pm$\,")
+
+
+def _room(digits: int, point: str = "") -> str:
+    """Return room for some digits, behind a point if there is none yet."""
+    return rf"\phantom{{{point}{'0' * digits}}}" if digits > 0 else ""
 
 
 def _visible(text: str) -> int:

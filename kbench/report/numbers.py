@@ -7,6 +7,7 @@ from kbench.report.table import Entry
 BETTER, WORSE = "†", "\N{DOUBLE DAGGER}"
 ASCII_MINUS = "-"
 SMALL_DIGITS = 2
+MORE_DIGITS = 2
 
 
 def number(metric: Metric, value: float) -> str:
@@ -61,9 +62,22 @@ def published(entry: Entry) -> str:
     """Return the published number with its sign; empty where the paper has no cell."""
     if entry.published is None:
         return entry.published_text
-    return f"{entry.sign}{number(entry.metric, entry.published)}"
+    return f"{entry.sign}{_printed(entry.metric, entry.published)}"
 
 
 def published_spread(entry: Entry) -> str:
     """Return what stands behind a published mean."""
-    return "" if entry.published_std is None else f" ± {number(entry.metric, entry.published_std)}"
+    return (
+        "" if entry.published_std is None else f" ± {_printed(entry.metric, entry.published_std)}"
+    )
+
+
+def _printed(metric: Metric, value: float) -> str:
+    """Return a published number with no digit cut off.
+
+    Means over published numbers, whose digits do not end, have the metric's decimals.
+    """
+    digits = len(f"{value:.10f}".rstrip("0").partition(".")[2])
+    if metric.decimals < digits <= metric.decimals + MORE_DIGITS:
+        return f"{value:,.{digits}f}" if metric.decimals == 0 else f"{value:.{digits}f}"
+    return number(metric, value)

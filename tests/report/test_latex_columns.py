@@ -15,6 +15,7 @@ from kbench.report.statistics import Contrast
 from kbench.report.table import Entry
 
 TOP1 = find_metric("top1")
+COUNT = find_metric("num_params")
 BETTER = Contrast("Welch's t-test", 0.5, 0.25, 0.01)
 
 
@@ -79,6 +80,20 @@ def test_numbers_with_nothing_behind_them_are_one_column_filled_up(plain_table):
     layout = Layout(replace(plain_table, entries=(tuple(row), *plain_table.entries[1:])))
     assert layout.specification([0]) == "c"
     assert next(layout.cells([0], row)) == r"\phantom{0}\underline{9.00}"
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        (Entry(TOP1, published=69.758), "69.758"),
+        (Entry(TOP1, published=6.5), r"\phantom{0}6.50\phantom{0}"),
+        (Entry(COUNT, published=7.0), r"\phantom{0}7\phantom{.000}"),
+        (Entry(TOP1, published_text="n/a"), "n/a"),
+    ],
+    ids=["longest", "shorter", "whole", "words"],
+)
+def test_points_of_numbers_of_a_column_stand_below_each_other(entry, expected):
+    assert replace(PUBLISHED, span=1, whole=2, decimals=3).cell(entry, 3) == expected
 
 
 @pytest.mark.parametrize(

@@ -49,18 +49,21 @@ def test_a_spread_is_shown_for_several_seeds_and_n_where_it_is_unusual(entry, ex
 def test_a_published_spread_is_shown_if_there_is_one():
     assert numbers.published_spread(Entry(TOP1, published=91.0)) == ""
     assert numbers.published_spread(Entry(TOP1, published=91.0, published_std=0.2)) == " ± 0.20"
+    assert numbers.published_spread(Entry(TOP1, published=91.0, published_std=0.295)) == " ± 0.295"
 
 
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [
         (Entry(TOP1, published=91.0), "91.00"),
+        (Entry(TOP1, published=69.758), "69.758"),
+        (Entry(TOP1, published=(91.1 + 91.2 + 91.2) / 3), "91.17"),
         (Entry(TOP1, published=91.0, sign="~"), "~91.00"),
         (Entry(COUNT, published=3.0, sign=">"), ">3"),
         (Entry(TOP1, published_text="8 expansion (threshold)"), "8 expansion (threshold)"),
         (Entry(TOP1), ""),
     ],
-    ids=["number", "figure", "bound", "text", "no-cell"],
+    ids=["number", "more-digits", "mean", "figure", "bound", "text", "no-cell"],
 )
 def test_a_published_number_shows_how_it_is_known(entry, expected):
     assert numbers.published(entry) == expected
