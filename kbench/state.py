@@ -240,15 +240,19 @@ def _is_alive(pid: int) -> bool:
 
 def find_changes(record: Mapping[str, Any], cell: Cell) -> list[str]:
     """Return what has changed since a record was made, besides what its id covers."""
-    then = record["versions"]
-    operator = find_entry("operator", cell.operator.name).version
-    changes = [
-        f"{name} version {then.get(name)}, now {version}"
-        for name, version in (("training", TRAINING_VERSION), ("operator", operator))
-        if then.get(name) != version
-    ]
     evaluated = [(item["name"], item["options"]) for item in record["cell"]["evaluate"]]
     missing = [
         choice.label for choice in cell.evaluate if (choice.name, choice.options) not in evaluated
     ]
-    return [*changes, *(f"evaluation {label} added" for label in missing)]
+    return [*find_versions(record, cell), *(f"evaluation {label} added" for label in missing)]
+
+
+def find_versions(record: Mapping[str, Any], cell: Cell) -> list[str]:
+    """Return which versions of code have changed since a record was made."""
+    then = record["versions"]
+    operator = find_entry("operator", cell.operator.name).version
+    return [
+        f"{name} version {then.get(name)}, now {version}"
+        for name, version in (("training", TRAINING_VERSION), ("operator", operator))
+        if then.get(name) != version
+    ]

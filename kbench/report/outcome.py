@@ -12,7 +12,7 @@ from kbench.errors import RecordError
 from kbench.progress import read_history
 from kbench.record import SCHEMA_VERSION, Status
 from kbench.record_head import read_head
-from kbench.state import find_changes
+from kbench.state import find_versions
 from kbench.suite_file import SuiteFile
 
 MAX_FINDINGS = 20
@@ -124,7 +124,7 @@ def _outcome(cell: Cell, value: Mapping[str, Any], path: str, epochs: Set[str]) 
     status: Status = value["status"]
     try:
         metrics = {name: float(item["value"]) for name, item in value["metrics"].items()}
-        is_stale = status == "ok" and bool(find_changes(value, cell))
+        is_stale = status == "ok" and bool(find_versions(value, cell))
         reason = value["reason"]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         message = f"{path}: not what this version of kbench writes: {error!r}"

@@ -1,8 +1,10 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from kbench.catalogue import find_entry
+from kbench.cell import Choice
 from kbench.errors import RecordError
 from kbench.record import TRAINING_VERSION as TRAINING
 from kbench.record import record_path
@@ -62,6 +64,16 @@ def test_a_record_of_older_code_is_stale(make_cell, write, results):
     path = record_path(results, cells[1])
     path.write_text(json.dumps(json.loads(path.read_text()) | {"versions": {"training": 0}}))
     assert [outcome.is_stale for outcome in read_outcomes(cells, results)] == [False, True]
+
+
+def test_a_record_that_lacks_an_evaluation_is_not_of_older_code(make_cell, write, results):
+    cell = make_cell()
+    write(cell, 91.0)
+    versions = {"training": TRAINING, "operator": find_entry("operator", "conv").version}
+    path = record_path(results, cell)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"versions": versions}))
+    more = replace(cell, evaluate=(*cell.evaluate, Choice("filters")))
+    assert not read_outcome(more, results).is_stale
 
 
 def test_metrics_of_epochs_are_read_from_the_history(make_cell, make_suite, write, results):
