@@ -44,11 +44,11 @@ def file_crc32(path: Path) -> str:
     return f"{value:08x}"
 
 
-def find_sums(paths: Sequence[Path], folder: Path) -> list[str]:
+def find_sums(paths: Sequence[Path], folder: Path | None) -> list[str]:
     """Return the MD5 sum of every file; a sum is remembered by path, size and time of change.
 
     The memory is a file in `folder` or, where that cannot be written, in the user's cache folder.
-    Where neither can be written, the sums are computed again next time.
+    Where neither can be written, the sums are computed again next time; for None, always.
     """
     facts = {}
     for path in paths:
@@ -71,7 +71,7 @@ def find_crc32(path: Path) -> str:
     return recall({key: fact}, path.parent)[key]
 
 
-def recall(facts: Mapping[str, Fact], folder: Path) -> dict[str, str]:
+def recall(facts: Mapping[str, Fact], folder: Path | None) -> dict[str, str]:
     """Return what is remembered of each key, or find it out and remember it, as `find_sums`."""
     caches = _cache_files(folder)
     known: dict[str, Any] = {}
@@ -110,8 +110,10 @@ def _is_below(key: str, roots: Sequence[str]) -> bool:
     return any(key == root or key.startswith((f"{root}/", f"{root} ")) for root in roots)
 
 
-def _cache_files(folder: Path) -> list[Path]:
-    """Return where sums may be kept, the preferred place first."""
+def _cache_files(folder: Path | None) -> list[Path]:
+    """Return where sums may be kept, the preferred place first; nowhere for None."""
+    if folder is None:
+        return []
     home = os.environ.get("HOME")
     user = os.environ.get("XDG_CACHE_HOME") or (f"{home}/.cache" if home else None)
     return [folder / CACHE_NAME, *([Path(user) / "kbench" / "checksums.json"] if user else [])]

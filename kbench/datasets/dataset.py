@@ -108,19 +108,23 @@ class DataFile:
 
 @dataclass(frozen=True)
 class Archive:
-    """A file as it is published, `.tar.gz`, `.gz` or not packed at all.
+    """A file as it is published, `.tar`, `.tar.gz`, `.tgz`, `.gz` or not packed at all.
 
     Attributes:
         path: Where the download lands below the dataset's folder.
-        md5: Its MD5 sum, in hexadecimal.
+        md5: Its MD5 sum, in hexadecimal; None where none is published.
         urls: Addresses, tried in order.
         members: Paths of the dataset's files that it holds; `path` itself if it is not packed.
+        places: Files and folders in it that are too many to be members, and where they belong
+            below the dataset's folder; moved there in this order, so that the last are there only
+            if all are.
     """
 
     path: str
-    md5: str
+    md5: str | None
     urls: tuple[str, ...]
-    members: tuple[str, ...]
+    members: tuple[str, ...] = ()
+    places: tuple[tuple[str, str], ...] = ()
 
 
 class Dataset(ABC):
@@ -142,6 +146,7 @@ class Dataset(ABC):
         note: What tables have to say about it, such as that it is a subset; a literal, so that it
             can be read without torch.
         folder: Where the paths of the files start.
+        memory: Folder in which checksums are remembered; None to find them out every time.
 
     Args:
         root: Folder with the data in torchvision's layout.
@@ -153,7 +158,7 @@ class Dataset(ABC):
     class_names: tuple[str, ...]
     split_sizes: Mapping[str, int]
     files: tuple[DataFile, ...]
-    archives: ClassVar[tuple[Archive, ...]] = ()
+    archives: tuple[Archive, ...] = ()
     mean: tuple[float, ...]
     std: tuple[float, ...]
     input_shape: tuple[int, ...]
@@ -162,6 +167,7 @@ class Dataset(ABC):
 
     def __init__(self, root: Path) -> None:
         self.folder = root
+        self.memory: Path | None = root
 
     @property
     def summary(self) -> str:
@@ -279,4 +285,4 @@ class Dataset(ABC):
             raise DatasetError(message)
 
     def _sums(self, paths: list[Path]) -> list[str]:
-        return find_sums(paths, self.folder)
+        return find_sums(paths, self.memory)

@@ -5,7 +5,6 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
-from kbench.datasets.checksum import find_sums
 from kbench.datasets.dataset import Dataset
 from kbench.errors import DatasetError
 
@@ -71,6 +70,3 @@ class FolderSet(Dataset):
                 f"expected {self.tree_md5}; delete it and {self.advice}"
             )
             raise DatasetError(message)
-
-    def _sums(self, paths: list[Path]) -> list[str]:
-        return find_sums(paths, self.folder)

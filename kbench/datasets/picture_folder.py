@@ -203,7 +203,7 @@ class PictureFolder(Dataset):
         key = f"{folder.resolve()} {_md5('/'.join(self.class_folders))}"
         fact = Fact(len(listing), listing.mtime_ns, partial(manifest_sum, folder, listing))
         try:
-            return recall({key: fact}, self.folder)[key]
+            return recall({key: fact}, self.memory)[key]
         except OSError as error:
             self._fail(f"a picture cannot be read: {error}")
 

@@ -1,10 +1,12 @@
 """Bring the files of a dataset to where they belong, from what is there or from the network."""
 
 import gzip
+import posixpath
 import shutil
 import tarfile
+import zlib
 from http.client import HTTPException
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 import torch.hub
@@ -13,6 +15,11 @@ from kbench.datasets.checksum import file_md5
 from kbench.datasets.dataset import Archive, Dataset
 from kbench.datasets.lock import hold_lock
 from kbench.errors import DatasetError
+
+TARS = (".tar", ".tar.gz", ".tgz")
+# What unpacking may raise for an archive that is cut or is none.
+DAMAGE = (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error)
+CHUNK = 2**20
 
 
 def prepare_dataset(dataset: Dataset, *, download: bool = False, progress: bool = False) -> None:
@@ -55,12 +62,14 @@ def _obtain_all(dataset: Dataset, wanted: list[Archive], *, download: bool, prog
 
 
 def _is_intact(dataset: Dataset, archive: Archive) -> bool:
-    sums = dataset.checksums()
+    if not all((dataset.folder / place).exists() for _, place in archive.places):
+        return False
+    sums = dataset.checksums() if archive.members else {}
     return all(_matches(dataset.folder / path, sums.get(path)) for path in archive.members)
 
 
 def _matches(path: Path, md5: str | None) -> bool:
-    return path.is_file() and file_md5(path) == md5
+    return path.is_file() and (md5 is None or file_md5(path) == md5)
 
 
 def _obtain(dataset: Dataset, archive: Archive, *, download: bool, progress: bool) -> None:
@@ -74,26 +83,71 @@ def _obtain(dataset: Dataset, archive: Archive, *, download: bool, progress: boo
             raise DatasetError(message)
         path.parent.mkdir(parents=True, exist_ok=True)
         _download(dataset.name, archive, path, progress=progress)
-    if path.name.endswith(".gz"):
-        with TemporaryDirectory(prefix=".kbench-", dir=dataset.folder) as folder:
+    if not path.name.endswith((*TARS, ".gz")):
+        return
+    with TemporaryDirectory(prefix=".kbench-", dir=dataset.folder) as folder:
+        try:
             _unpack(path, archive, Path(folder))
-            for member in archive.members:
-                place = dataset.folder / member
-                place.parent.mkdir(parents=True, exist_ok=True)
-                (Path(folder) / member).replace(place)
+        except DAMAGE as error:
+            message = (
+                f"dataset {dataset.name!r}: {str(path)!r} cannot be unpacked: {error}; "
+                f"delete it and {dataset.advice}"
+            )
+            raise DatasetError(message) from error
+        _check_unpacked(dataset, archive, Path(folder))
+        for source, place in _targets(archive):
+            _move(Path(folder) / source, dataset.folder / place)
+
+
+def _targets(archive: Archive) -> list[tuple[str, str]]:
+    """Return every path in an archive that is wanted, with its place in the dataset's folder."""
+    return [*((member, member) for member in archive.members), *archive.places]
+
+
+def _check_unpacked(dataset: Dataset, archive: Archive, folder: Path) -> None:
+    for source, _ in _targets(archive):
+        if not (folder / source).exists():
+            path = str(dataset.folder / archive.path)
+            message = (
+                f"dataset {dataset.name!r}: {path!r} holds no {source!r}; "
+                f"delete it and {dataset.advice}"
+            )
+            raise DatasetError(message)
+
+
+def _move(source: Path, place: Path) -> None:
+    """Move what is unpacked; a folder that is there keeps whatever else it holds."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir() and place.is_dir():
+        for path in sorted(source.iterdir()):
+            _move(path, place / path.name)
+    else:
+        source.replace(place)
 
 
 def _unpack(path: Path, archive: Archive, folder: Path) -> None:
-    """Unpack the members of an archive below an empty folder."""
-    if path.name.endswith(".tar.gz"):
-        with tarfile.open(path) as tar:
-            members = [tar.getmember(member) for member in archive.members]
-            tar.extractall(folder, members, filter="data")
+    """Unpack what is wanted of an archive below an empty folder."""
+    if path.name.endswith(TARS):
+        _unpack_tar(path, {source for source, _ in _targets(archive)}, folder)
         return
     place = folder / archive.members[0]
     place.parent.mkdir(parents=True)
     with gzip.open(path) as packed, place.open("wb") as unpacked:
         shutil.copyfileobj(packed, unpacked)
+
+
+def _unpack_tar(path: Path, wanted: set[str], folder: Path) -> None:
+    opener = open if path.name.endswith(".tar") else gzip.open
+    with opener(path, "rb") as file:
+        with tarfile.open(fileobj=file, mode="r:") as tar:
+            for member in tar:
+                member.name = posixpath.normpath(member.name)  # some begin with `./`
+                parents = map(str, PurePosixPath(member.name).parents)
+                if member.name in wanted or not wanted.isdisjoint(parents):
+                    tar.extract(member, folder, filter="data")
+        # Only whoever reads to the end learns whether gzip's own checksum is right.
+        while file.read(CHUNK):
+            pass
 
 
 def _download(name: str, archive: Archive, path: Path, *, progress: bool) -> None:
@@ -107,7 +161,7 @@ def _download(name: str, archive: Archive, path: Path, *, progress: bool) -> Non
             failures.append(f"{url}: {error}")
             continue
         found = file_md5(partial)
-        if found == archive.md5:
+        if archive.md5 in (None, found):
             partial.replace(path)
             return
         partial.unlink()

@@ -66,9 +66,9 @@ def verify_dataset(dataset: Dataset, *, progress: bool = False) -> Verification:
     """
     try:
         forget([dataset.folder / path for path in dataset.checksums()], dataset.folder)
-    except OSError as error:
-        message = f"dataset {dataset.name!r}: remembered checksums cannot be forgotten: {error}"
-        raise DatasetError(message) from error
+    except OSError:
+        # Data that others have prepared may be read-only, and what they remember with it.
+        dataset.memory = None
     try:
         dataset.verify()
     except DatasetError:

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from kbench.datasets.camvid import read_mask
-from kbench.datasets.dataset import DataFile, Split
+from kbench.datasets.dataset import Archive, DataFile, Split
 from kbench.datasets.picture import read_picture
 from kbench.datasets.segmentation import IGNORED, SegmentationDataset
 from kbench.errors import DatasetError
@@ -39,10 +39,21 @@ VOC = "VOCdevkit/VOC2012"
 SBD = "sbd"
 VOC_LISTS = tuple(f"{VOC}/ImageSets/Segmentation/{name}.txt" for name in ("train", "val"))
 SBD_LISTS = tuple(f"{SBD}/{name}.txt" for name in ("train", "val"))
-VOC_URL = "https://thor.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar"
-SBD_URL = (
-    "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/"
-    "benchmark.tgz"
+# The lists come last: they are what tells that the pictures are there.
+VOC_FOLDERS = ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation")
+SBD_FILES = ("cls", "train.txt", "val.txt")
+SBD_URL = "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours"
+VOC_ARCHIVE = Archive(
+    "VOCtrainval_11-May-2012.tar",
+    "6cd6e144f989b92b3379bac3b3de84fd",
+    ("https://thor.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",),
+    places=tuple((f"{VOC}/{name}", f"{VOC}/{name}") for name in VOC_FOLDERS),
+)
+SBD_ARCHIVE = Archive(
+    f"{SBD}/benchmark.tgz",
+    "82b4d87ceb2ed10f6038a1cba92111cb",
+    (f"{SBD_URL}/benchmark.tgz",),
+    places=tuple((f"benchmark_RELEASE/dataset/{name}", f"{SBD}/{name}") for name in SBD_FILES),
 )
 CLASSES = (
     "background",
@@ -76,7 +87,8 @@ class Voc2012Segmentation(SegmentationDataset):
     Everingham et al. 2010, with the masks of Hariharan et al. 2011 (SBD) for `voc_sbd`. The test
     split is VOC's validation split. Pictures lie at the top left of a square canvas, of VOC's
     largest side by default; the rest of it is black and its pixels are ignored. The statistics
-    are those of ImageNet. All pictures lie in memory: 10.6 GB for training with `voc_sbd`.
+    are those of ImageNet, the sums torchvision's. All pictures lie in memory: 10.6 GB for training
+    with `voc_sbd`.
 
     Args:
         root: Folder with the data, as torchvision unpacks both sets.
@@ -109,14 +121,13 @@ class Voc2012Segmentation(SegmentationDataset):
         self.split_sizes: Mapping[str, int] = {"train": sizes[training], "test": 1449}
         lists = VOC_LISTS + (SBD_LISTS if training == "voc_sbd" else ())
         self.files = tuple(DataFile(path, None) for path in lists)
+        self.archives = (VOC_ARCHIVE, SBD_ARCHIVE) if training == "voc_sbd" else (VOC_ARCHIVE,)
 
     @property
-    def advice(self) -> str:
-        """Return how to get the files, as the end of a message."""
-        voc = f"unpack {VOC_URL} into {str(self.folder)!r}"
-        if self.training == "voc":
-            return voc
-        return f"{voc}, and dataset/ of {SBD_URL} as {str(self.folder / SBD)!r}"
+    def remedy(self) -> str:
+        """Return the command that brings the files back."""
+        option = " --option training=voc" if self.training == "voc" else ""
+        return f"kbench data prepare {self.name}{option} --download"
 
     def _read(self, split: str) -> Split:
         names = sorted(self._list(VOC_LISTS[split == "test"]))
@@ -154,7 +165,10 @@ class Voc2012Segmentation(SegmentationDataset):
         """Return a mask of SBD, (H, W), uint8."""
         path = self.folder / SBD / "cls" / f"{name}.mat"
         if not path.is_file():
-            message = f"dataset {self.name!r}: no file {str(path)!r}; {self.advice}"
+            message = (
+                f"dataset {self.name!r}: no file {str(path)!r}; "
+                f"delete {str(path.parent)!r} and {self.advice}"
+            )
             raise DatasetError(message)
         return read_boundaries(path)
 

@@ -24,6 +24,13 @@ def test_half_fits_every_number_of_channels(name, channels):
     assert find_normalisation("half", build_dataset(name, Path())) == expected
 
 
+@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+def test_statistics_of_the_release_of_njet(name):
+    # N-Jet, section 6: of both CIFAR sets.
+    expected = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
+    assert find_normalisation("cifar10_image_std", build_dataset(name, Path())) == expected
+
+
 def test_imagenet_statistics_do_not_fit_grey_images():
     message = "'imagenet' is for 3 channels, images of dataset 'mnist' have 1"
     with pytest.raises(UnsupportedError, match=message):

@@ -1,6 +1,9 @@
 """Spoken words: clips that the tests write, and the real subset."""
 
+import shutil
+import tarfile
 import wave
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ import torch
 
 from kbench.datasets import build_dataset
 from kbench.datasets.mfcc import compute_mfcc
+from kbench.datasets.prepare import prepare_dataset
 from kbench.datasets.series import split_stratified
 from kbench.datasets.speech_commands import WORDS, SpeechCommands, read_clip
 from kbench.errors import DatasetError
@@ -89,9 +93,62 @@ def test_incomplete_set_is_refused(clips):
 
 
 def test_absent_set_is_named_with_the_command(tmp_path):
-    message = r"no files in '.*speech_commands_v0.02'; get it with: mkdir -p .* curl -L http"
+    command = "kbench data prepare speech_commands_mfcc --download"
+    message = f"no files in '.*speech_commands_v0.02'; get it with: {command}$"
     with pytest.raises(DatasetError, match=message):
-        build_dataset("speech_commands_mfcc", tmp_path).load("train")
+        prepare_dataset(build_dataset("speech_commands_mfcc", tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def published(clips, tmp_path_factory, monkeypatch):
+    """An archive of the clips on a server, whose members begin with `./`; their folder is gone."""
+    root, _ = clips
+    path = tmp_path_factory.mktemp("server") / "speech_commands_v0.02.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        tar.add(root / SpeechCommands.tree, ".")
+    shutil.rmtree(root / "SpeechCommands")
+    (archive,) = SpeechCommands.archives
+    monkeypatch.setattr(SpeechCommands, "archives", (replace(archive, urls=(path.as_uri(),)),))
+    return path
+
+
+def test_download_brings_the_ten_words(clips, published):
+    root, whole = clips
+    dataset = build_dataset("speech_commands_raw", root)
+    prepare_dataset(dataset, download=True)
+    folder = root / SpeechCommands.tree
+    assert sorted(path.name for path in folder.iterdir()) == sorted(WORDS)
+    found = [read_clip(path) for path in dataset.list_files() if path.name.endswith("_0.wav")]
+    assert np.array_equal(np.stack(found), whole[:, 0])
+    assert (root / published.name).is_file()
+
+
+def test_absent_word_is_brought_back(clips, published):
+    root, _ = clips
+    dataset = build_dataset("speech_commands_raw", root)
+    prepare_dataset(dataset, download=True)
+    shutil.rmtree(root / SpeechCommands.tree / "go")
+    published.unlink()  # the copy that was downloaded is enough
+    prepare_dataset(dataset)
+    assert len(dataset.list_files()) == (PER_WORD + 1) * len(WORDS)
+
+
+@pytest.mark.parametrize("damage", ["cut", "end", "changed"])
+def test_damaged_archive_leaves_no_clip(clips, published, damage):
+    root, _ = clips
+    content = published.read_bytes()
+    checksum = bytes([content[-8] ^ 1])
+    changed = {
+        "cut": content[: len(content) // 2],
+        "end": content[:-4],
+        "changed": content[:-8] + checksum + content[-7:],
+    }
+    published.write_bytes(changed[damage])
+    message = r"v0\.02\.tar\.gz' cannot be unpacked: .*; delete it and get it with: kbench data"
+    with pytest.raises(DatasetError, match=message):
+        prepare_dataset(build_dataset("speech_commands_raw", root), download=True)
+    assert [path.name for path in root.iterdir()] == [published.name]
 
 
 def test_no_clip_of_a_second_is_refused(clips):

@@ -172,14 +172,40 @@ def test_what_is_fitted_has_no_classes(tmp_path):
     assert [split.counts for split in found.splits] == [(), ()]
 
 
-def test_memory_that_cannot_be_changed_is_told(write_small, monkeypatch):
-    root, _ = write_small("svhn")
-    dataset = build_dataset("svhn", root)
-    dataset.verify()
+@pytest.fixture
+def read_only(monkeypatch):
+    """Function after which no memory of checksums can be written, also for a superuser."""
 
     def refuse(path, _):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("kbench.datasets.checksum.write_json", refuse)
-    with pytest.raises(DatasetError, match=r"checksums cannot be forgotten: .*Permission denied"):
-        verify_dataset(dataset)
+    return lambda: monkeypatch.setattr("kbench.datasets.checksum.write_json", refuse)
+
+
+def test_read_only_memory_is_not_trusted(write_small, read_only):
+    root, arrays = write_small("svhn")
+    dataset = build_dataset("svhn", root)
+    dataset.verify()
+    read_only()
+    before = (root / CACHE_NAME).read_bytes()
+    found = verify_dataset(dataset)
+    assert [split.size for split in found.splits] == [len(arrays[s][1]) for s in arrays]
+    path = root / "train_32x32.mat"
+    status = path.stat()
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    build_dataset("svhn", root).verify()  # neither size nor time of change tell
+    with pytest.raises(DatasetError, match=r"train_32x32\.mat' has md5 .*, expected"):
+        verify_dataset(build_dataset("svhn", root))
+    assert (root / CACHE_NAME).read_bytes() == before
+
+
+def test_read_only_memory_of_pictures_is_not_trusted(root, read_only):
+    key = "animals/val"
+    expected = verify_dataset(Animals(root)).sums
+    content = json.loads((root / CACHE_NAME).read_bytes())
+    wrong = {name: entry | {"md5": "0" * 32} for name, entry in content.items()}
+    (root / CACHE_NAME).write_text(json.dumps(wrong))
+    read_only()
+    assert Animals(root).checksums()[key] == "0" * 32
+    assert verify_dataset(Animals(root)).sums == expected

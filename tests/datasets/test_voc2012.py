@@ -1,7 +1,14 @@
 """Pascal VOC and SBD, in small files of their formats that the tests write."""
 
+import hashlib
 import re
+import shutil
+import tarfile
+from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -9,7 +16,8 @@ import torch
 from PIL import Image
 from scipy.io import savemat
 
-from kbench.datasets import build_dataset
+from kbench.datasets import build_dataset, voc2012
+from kbench.datasets.prepare import prepare_dataset
 from kbench.datasets.voc2012 import Voc2012Segmentation, put_on_canvas, read_boundaries
 from kbench.errors import DatasetError
 
@@ -55,6 +63,36 @@ def build(root):
         return dataset
 
     return make
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Handler that writes no log."""
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@pytest.fixture
+def served(root, tmp_path_factory, monkeypatch):
+    """Folder of a server that has both archives, packed as they are published from the root."""
+    folder = tmp_path_factory.mktemp("server")
+    (root / "VOCdevkit/VOC2012/Annotations").mkdir()
+    (root / "VOCdevkit/VOC2012/Annotations/2007_1.xml").write_text("<annotation/>")
+    with tarfile.open(folder / "VOCtrainval_11-May-2012.tar", "w") as tar:
+        tar.add(root / "VOCdevkit", "VOCdevkit")
+    with tarfile.open(folder / "benchmark.tgz", "w:gz") as tar:
+        tar.add(root / "sbd", "benchmark_RELEASE/dataset")
+    handler = partial(QuietHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        for name in ("VOC_ARCHIVE", "SBD_ARCHIVE"):
+            archive = getattr(voc2012, name)
+            file = archive.path.rpartition("/")[2]
+            md5 = hashlib.md5((folder / file).read_bytes(), usedforsecurity=False).hexdigest()
+            url = f"http://127.0.0.1:{server.server_port}/{file}"
+            monkeypatch.setattr(voc2012, name, replace(archive, md5=md5, urls=(url,)))
+        yield folder
+        server.shutdown()
 
 
 def mask_of(root, name):
@@ -111,10 +149,95 @@ def test_large_picture_is_made_smaller():
     assert (target[1:] == 255).all()
 
 
-def test_absent_lists_are_named_with_the_addresses(tmp_path):
-    message = r"no file 'VOCdevkit/.*train.txt' in .*; unpack https://.*tar into .*, and dataset/"
+@pytest.mark.parametrize(
+    ("options", "command"),
+    [
+        ({}, "kbench data prepare voc2012_segmentation --download"),
+        (
+            {"training": "voc"},
+            "kbench data prepare voc2012_segmentation --option training=voc --download",
+        ),
+    ],
+    ids=["both", "voc"],
+)
+def test_absent_lists_are_named_with_the_command(tmp_path, options, command):
+    message = f"no file 'VOCdevkit/.*train.txt' in '{tmp_path}'; get it with: {command}$"
     with pytest.raises(DatasetError, match=message):
-        build_dataset("voc2012_segmentation", tmp_path).load("train")
+        prepare_dataset(build_dataset("voc2012_segmentation", tmp_path, **options))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_archives_are_those_of_torchvision():
+    from torchvision.datasets.sbd import SBDataset
+    from torchvision.datasets.voc import DATASET_YEAR_DICT
+
+    voc, sbd = build_dataset("voc2012_segmentation", Path("no-such-folder")).archives
+    expected = DATASET_YEAR_DICT["2012"]
+    assert (*voc.urls, voc.path, voc.md5) == tuple(expected[k] for k in ("url", "filename", "md5"))
+    assert (*sbd.urls, sbd.path, sbd.md5) == (
+        SBDataset.url,
+        f"sbd/{SBDataset.filename}",
+        SBDataset.md5,
+    )
+
+
+@pytest.mark.usefixtures("served")
+def test_download_of_both_archives_makes_the_set_loadable(build, root):
+    expected = build(size=12).load("train")
+    for folder in ("VOCdevkit", "sbd"):
+        shutil.rmtree(root / folder)
+    prepare_dataset(build(size=12), download=True)
+    loaded = build(size=12).load("train")
+    assert torch.equal(loaded.images, expected.images)
+    assert torch.equal(loaded.targets, expected.targets)
+    # What is not used stays in the archive.
+    folders = {path.name for path in (root / "VOCdevkit/VOC2012").iterdir()}
+    assert folders == {"JPEGImages", "SegmentationClass", "ImageSets"}
+
+
+@pytest.mark.usefixtures("served")
+def test_own_split_of_voc_needs_one_archive(build, root):
+    for folder in ("VOCdevkit", "sbd"):
+        shutil.rmtree(root / folder)
+    prepare_dataset(build(training="voc"), download=True)
+    assert not (root / "sbd").exists()
+    assert len(build(training="voc", size=12).load("test")) == 1
+
+
+@pytest.mark.usefixtures("served")
+def test_absent_folder_is_brought_back_and_other_files_are_kept(build, root):
+    own = root / "VOCdevkit/VOC2012/JPEGImages/own.jpg"
+    own.write_bytes(b"mine")
+    (root / "VOCdevkit/VOC2012/JPEGImages/2007_1.jpg").unlink()
+    shutil.rmtree(root / "VOCdevkit/VOC2012/ImageSets")
+    prepare_dataset(build(size=12), download=True)
+    assert len(build(size=12).load("train")) == 4
+    assert own.read_bytes() == b"mine"
+    assert not (root / "sbd/benchmark.tgz").exists()  # nothing of it was missing
+
+
+def test_archives_that_are_there_are_unpacked_without_network(served, build, root, monkeypatch):
+    for folder in ("VOCdevkit", "sbd"):
+        shutil.rmtree(root / folder)
+    (root / "sbd").mkdir()
+    shutil.copy(served / "VOCtrainval_11-May-2012.tar", root)
+    shutil.copy(served / "benchmark.tgz", root / "sbd")
+    monkeypatch.setattr("torch.hub.download_url_to_file", lambda *_: pytest.fail("network"))
+    prepare_dataset(build(size=12))
+    assert len(build(size=12).load("train")) == 4
+
+
+def test_archive_without_a_folder_is_refused(served, build, root, monkeypatch):
+    for folder in ("VOCdevkit", "sbd"):
+        shutil.rmtree(root / folder)
+    empty = served / "VOCtrainval_11-May-2012.tar"
+    tarfile.open(empty, "w").close()
+    md5 = hashlib.md5(empty.read_bytes(), usedforsecurity=False).hexdigest()
+    monkeypatch.setattr(voc2012, "VOC_ARCHIVE", replace(voc2012.VOC_ARCHIVE, md5=md5))
+    message = r"2012\.tar' holds no 'VOCdevkit/VOC2012/JPEGImages'; delete it and get it with"
+    with pytest.raises(DatasetError, match=message):
+        prepare_dataset(build(), download=True)
+    assert not (root / "VOCdevkit").exists()
 
 
 @pytest.mark.parametrize(
@@ -122,7 +245,7 @@ def test_absent_lists_are_named_with_the_addresses(tmp_path):
     [
         ("VOCdevkit/VOC2012/JPEGImages/2007_2.jpg", "2007_2.jpg' cannot be read"),
         ("VOCdevkit/VOC2012/SegmentationClass/2007_1.png", "2007_1.png' cannot be read"),
-        ("sbd/cls/2008_2.mat", "no file '.*2008_2.mat'; unpack"),
+        ("sbd/cls/2008_2.mat", "no file '.*2008_2.mat'; delete '.*sbd/cls' and get"),
     ],
     ids=["picture", "mask", "sbd"],
 )
