@@ -84,12 +84,17 @@ def format_plan(planned: Sequence[PlannedCell]) -> str:
 def summarise_plan(planned: Iterable[PlannedCell]) -> str:
     """Return how many cells are in which state, and what is left to do."""
     planned = list(planned)
-    kinds = Counter(item.state.kind for item in planned)
-    counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "none"
     left = [item for item in planned if item.state.kind not in ("done", "invalid")]
     disk = sum(item.disk_mib or 0 for item in left)
     time = _format_times([item.estimate_s for item in left])
-    return f"{len(planned)} cells: {counts}; to do: {time}, {disk:.0f} MiB of weights"
+    return f"{count_states(planned)}; to do: {time}, {disk:.0f} MiB of weights"
+
+
+def count_states(planned: Sequence[PlannedCell]) -> str:
+    """Return how many cells are in which state."""
+    kinds = Counter(item.state.kind for item in planned)
+    counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "none"
+    return f"{len(planned)} cells: {counts}"
 
 
 def _format_times(estimates: Sequence[float | None]) -> str:

@@ -315,7 +315,7 @@ class Recipe:
     loader: Literal["memory", "torch", "ffcv"] = "memory"
     storage: Storage = DEFAULT_STORAGE
     augmentation: Augmentation = Augmentation()
-    normalisation: Literal["dataset", "imagenet", "half"] = "dataset"
+    normalisation: Literal["dataset", "imagenet", "half", "cifar10_image_std"] = "dataset"
     held_out: Annotated[int, Ge(0)] = 0
     held_out_seed: Annotated[int, Ge(0)] = 10
     keep: Literal["last", "best_test", "best_val"] = "last"

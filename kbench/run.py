@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kbench.formats import format_plan, format_state
+from kbench.formats import count_states, format_plan, format_state
 from kbench.plan import Plan, PlannedCell, plan_suites
 from kbench.report.suites import check_tables
 from kbench.run_options import EXIT_FAILED, EXIT_INTERRUPTED, RunOptions
@@ -43,9 +43,7 @@ def run_suites(paths: Sequence[Path], scale: str, options: RunOptions) -> int:
             check_tables(plan.suite, dict.fromkeys(("full", scale)))
         status = _execute(plans, chosen, options)
     else:
-        kinds = Counter(item.state.kind for item in rest)
-        found = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-        click.echo(f"nothing to run: {len(rest)} cells: {found or 'none'}", err=True)
+        click.echo(f"nothing to run: {count_states(rest)}", err=True)
     if status == 0 and failed:
         status = EXIT_FAILED
     if status == 0 and busy and options.executor == "local":

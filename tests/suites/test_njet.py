@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from kbench.datasets import build_dataset
+from kbench.datasets.normalisation import find_normalisation
 from kbench.expansion import axis_values
 from kbench.report.coverage import find_coverage, find_places
 from kbench.report.published import read_published
@@ -107,6 +109,26 @@ def test_cells_have_the_printed_protocol(name, network, is_njet, expected) -> No
         for cell in cells
     }
     assert found == {expected}
+
+
+@pytest.mark.parametrize("scale", ["full", "small", "smoke"])
+@pytest.mark.parametrize("name", COUNTS)
+def test_cifar_and_nothing_else_has_the_statistics_of_the_release(name: str, scale: str) -> None:
+    released = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
+    for cell in SUITES[name].cells(scale):
+        dataset = build_dataset(cell.dataset.name, None, **cell.dataset.options)
+        found = find_normalisation(cell.recipe.normalisation, dataset)
+        is_cifar = cell.dataset.name in {"cifar10", "cifar100"}
+        assert found == (released if is_cifar else (dataset.mean, dataset.std)), cell.id
+
+
+def test_cifar_is_in_the_suites_that_train_classifiers_of_it() -> None:
+    found = {
+        name
+        for name in SUITES
+        if any(cell.dataset.name.startswith("cifar") for cell in SUITES[name].cells())
+    }
+    assert found == {"table1", "table2", "table3", "table4", "fig7", "demo", "gaps", "fixed"}
 
 
 def test_resnets_decay_every_weight_as_the_paper_does_alpha() -> None:
