@@ -180,7 +180,7 @@ class TestRun:
         second = kbench("run", suite)
         assert second.exit_code == 1
         assert "failed    " in second.stderr
-        assert "nothing to run: 2 cells: 1 done, 1 failed" in second.stderr
+        assert "nothing to run: 2 cells: 1 failed, 1 done" in second.stderr
         assert kbench("run", suite, "--rerun", "failed").exit_code == 1
         after = records_of(tmp_path)
         assert after["raising-0"].started > before["raising-0"].started
