@@ -116,6 +116,7 @@ class TestCounts:
         assert count(network) == total
         assert count(network, learnable=True) == learnable
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("depth", DEPTHS)
     @pytest.mark.parametrize("intermediate", ["none", "bn"])
     def test_lc_follows_the_formulas(self, depth: int, intermediate: str) -> None:

@@ -24,6 +24,7 @@ def build_on_meta(name: str, **arguments: object) -> nn.Module:
 
 
 class TestCounts:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("name", "total"),
         [
@@ -57,6 +58,7 @@ class TestCounts:
 
 
 class TestNumbers:
+    @pytest.mark.slow
     def test_truncated_start_is_torchvisions(self) -> None:
         torch.manual_seed(5)
         expected = models.convnext_tiny(num_classes=7).eval()

@@ -117,6 +117,7 @@ def test_operator_that_cannot_share_its_weights_is_refused() -> None:
         AtrousPyramid(factory("lc"), 3, 2, "shared")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("operator", "pyramid"), [("conv", "separate"), ("njet", "shared")], ids=["conv", "njet"]
 )

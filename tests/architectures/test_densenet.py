@@ -18,6 +18,7 @@ def build_on_meta(name: str, classes: int = 1000, **arguments: object) -> nn.Mod
         return build_architecture(name, num_classes=classes, **arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "classes", "total"),
     [("densenet121", 1000, 7_978_856), ("densenet121_cifar", 100, 7_048_548)],
@@ -30,6 +31,7 @@ def test_plain_counts(name: str, classes: int, total: int) -> None:
     assert sum(type(m) is not nn.Conv2d for m in convs) == 59
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "share", "added"),
     [
@@ -46,6 +48,7 @@ def test_gmconv_counts(name: str, share: str, added: int) -> None:
     assert count(network) - count(plain) == added
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "total"), [("split", 6_159_512), ("full", 10_119_752)])
 def test_niff_counts(form: str, total: int) -> None:
     options = {"form": form, "init": "kaiming_fan_in"}
@@ -65,6 +68,7 @@ def test_numbers_are_torchvisions() -> None:
     torch.testing.assert_close(found(x), expected(x), rtol=0, atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options", "sides"),
     [

@@ -118,6 +118,7 @@ def test_convolutions_start_from_kaiming_for_fan_out() -> None:
     assert weight.std().item() == pytest.approx(expected, rel=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operator", ["conv", "lc"])
 @pytest.mark.parametrize("name", ["resnet18d", "resnet50d"])
 def test_smallest_input_trains(name: str, operator: str) -> None:

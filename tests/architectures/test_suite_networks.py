@@ -64,6 +64,7 @@ def test_every_suite_can_be_expanded() -> None:
     assert PROBLEMS == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "cell",
     [

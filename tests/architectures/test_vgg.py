@@ -61,6 +61,7 @@ def test_smallest_input(name: str) -> None:
         network(torch.empty(1, 3, 31, 32, device="meta"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operator", ["conv", "lc"])
 def test_smallest_input_trains(operator: str) -> None:
     network = build_architecture("vgg16_bn_cifar", operator=operator, in_channels=1, num_classes=2)

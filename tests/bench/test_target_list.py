@@ -38,6 +38,7 @@ def test_limits_are_those_that_were_set(find, key):
     assert find(*key).limit == LIMITS[key]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "target", TARGETS, ids=lambda t: f"{t.operator} {t.what} {t.shape} {t.batch_size}"
 )

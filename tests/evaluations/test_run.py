@@ -37,6 +37,7 @@ def network_of(evaluate, operator="conv", width=4):
 @pytest.mark.parametrize("operator", OPERATORS)
 @pytest.mark.parametrize("name", EVALUATIONS)
 class TestEveryEvaluation:
+    @pytest.mark.slow
     def test_network_is_left_as_it_was(self, evaluate, name, operator) -> None:
         network = network_of(evaluate, operator)
         parameters = list(network.model.parameters())

@@ -215,6 +215,7 @@ def test_output_and_gradients_equal_the_literal_form(options, sides, batch):
     torch.testing.assert_close(grads, expected_grads, atol=1e-8, rtol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("linear", [False, True], ids=["circular", "linear"])
 @pytest.mark.parametrize("form", ["depthwise", "split", "full"])
 @pytest.mark.parametrize("sides", [(7, 7), (6, 9), (1, 5)], ids=str)

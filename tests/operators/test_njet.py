@@ -191,6 +191,7 @@ def test_slope_of_scale_is_that_of_central_differences() -> None:
     assert layer.scale.grad.item() == pytest.approx((losses[0] - losses[1]) / 2e-3, rel=2e-3)
 
 
+@pytest.mark.slow
 @given(
     dims=st.sampled_from([1, 2]),
     order=st.integers(0, 6),
