@@ -26,7 +26,8 @@ def change_batch(
         augmentation: What happens to it.
         num_classes: K.
         position: Seed, epoch and step.
-        own: Places of the share in the whole batch, whose last one is the largest.
+        own: Places of the share in the whole batch, as far from its start as from its end
+            (`Share`): the first and the last of them add up to the last place of the batch.
     """
     if augmentation.random_erasing:
         generator = randomness.erasing_generator(*position)

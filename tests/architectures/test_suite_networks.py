@@ -1,8 +1,7 @@
 """Every network that a suite on disk combines takes a step at its smallest input.
 
 A network is an architecture and an operator with all their options. Numbers run through those that
-are small, shapes and gradients through all: on the meta device they cost nothing. By default one
-network of a suite's smallest scale stands for each pair of a family and an operator.
+are small, shapes and gradients through all: on the meta device they cost nothing.
 """
 
 from collections.abc import Hashable
@@ -17,7 +16,6 @@ from kbench.datasets import build_dataset
 from kbench.errors import KBenchError, UnsupportedError
 from kbench.network import build_network
 from kbench.plan import network_of
-from kbench.registry import ARCHITECTURES
 from kbench.suite import load_suite
 
 FOLDER = Path(__file__).parents[2] / "suites"
@@ -25,13 +23,12 @@ SUITES = sorted(
     path for path in FOLDER.rglob("*.yaml") if not {"recipes", "published"} & set(path.parts)
 )
 # Networks of up to this many parameters run on the processor.
-LARGEST_QUICK, LARGEST = 500_000, 3_000_000
+LARGEST = 3_000_000
 
 
-def load() -> tuple[dict[Hashable, tuple[Cell, bool]], list[str]]:
-    """Return a cell for each network, with whether it is quick, and what is wrong with suites."""
-    found: dict[Hashable, tuple[Cell, bool]] = {}
-    pairs: set[tuple[str, str]] = set()
+def load() -> tuple[dict[Hashable, Cell], list[str]]:
+    """Return a cell for each network, and what is wrong with suites."""
+    found: dict[Hashable, Cell] = {}
     problems = []
     for path in SUITES:
         try:
@@ -43,11 +40,7 @@ def load() -> tuple[dict[Hashable, tuple[Cell, bool]], list[str]]:
             continue
         for cell in cells:
             architecture, operator, *_ = network_of(cell)
-            pair = (ARCHITECTURES[cell.architecture.name].__module__, cell.operator.name)
-            if (architecture, operator) not in found:
-                is_quick = cell.scale == scales[0] and pair not in pairs
-                pairs |= {pair} if is_quick else set()
-                found[architecture, operator] = (cell, is_quick)
+            found.setdefault((architecture, operator), cell)
     return found, problems
 
 
@@ -65,15 +58,9 @@ def test_every_suite_can_be_expanded() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "cell",
-    [
-        pytest.param(cell, id=cell.id, marks=() if is_quick else pytest.mark.slow)
-        for cell, is_quick in NETWORKS.values()
-    ],
-)
+@pytest.mark.parametrize("cell", NETWORKS.values(), ids=[cell.id for cell in NETWORKS.values()])
 def test_the_smallest_input_gives_gradients_to_every_parameter(
-    cell, request, smallest_input, expect_step
+    cell, smallest_input, expect_step
 ) -> None:
     try:
         network = build(cell, "meta")
@@ -81,8 +68,7 @@ def test_the_smallest_input_gives_gradients_to_every_parameter(
         pytest.skip(f"invalid: {error}")
     dataset = build_dataset(cell.dataset.name, None, **cell.dataset.options)
     shape = smallest_input(network, dataset.input_shape[0])
-    is_slow = request.node.get_closest_marker("slow") is not None
-    if sum(p.numel() for p in network.parameters()) <= (LARGEST if is_slow else LARGEST_QUICK):
+    if sum(p.numel() for p in network.parameters()) <= LARGEST:
         torch.manual_seed(0)
         network = build(cell, "cpu")
     expect_step(network, shape)
